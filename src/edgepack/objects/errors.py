@@ -1,0 +1,165 @@
+"""What can go wrong at the object store, as types a caller can act on.
+
+Every error of botocore, and of the connections under it, becomes one of these before it leaves the room. `retryable`
+says whether the same call may succeed later without anybody changing anything.
+"""
+
+from typing import ClassVar, Final
+
+from edgepack.errors import StoreError
+from edgepack.objects.address import S3Address
+
+
+class ObjectStoreError(StoreError):
+    """Base of the errors of this room: the store refused or failed, or an object is not what was expected."""
+
+    code = "StoreFailure"
+    retryable: ClassVar[bool] = False
+
+
+class BucketNotFoundError(ObjectStoreError):
+    """The bucket does not exist (or belongs to somebody else's part of the store)."""
+
+    code = "NoSuchBucket"
+    advice = "Create the bucket, or correct its name."
+
+
+class ObjectNotFoundError(ObjectStoreError):
+    """The bucket exists, the object does not."""
+
+    code = "NoSuchKey"
+    advice = "Upload the object first, or correct its key."
+
+
+class StoreAccessDeniedError(ObjectStoreError):
+    """The store knows who asks and refuses, or does not accept the credentials at all."""
+
+    code = "StoreAccessDenied"
+    advice = "Allow the service's access key to read the source and to write the target, and check the bucket's policy."
+
+
+class EncryptionKeyError(ObjectStoreError):
+    """The KMS key for the object cannot be used: unknown, disabled, or not allowed."""
+
+    code = "EncryptionKeyUnusable"
+    advice = "Check that the KMS key exists, is enabled, and may be used by the store."
+
+
+class ObjectChangedError(ObjectStoreError):
+    """The object is no longer the one that was looked at: replaced or written anew in between. Nothing was mixed."""
+
+    code = "ObjectChanged"
+    advice = "Start again once nobody writes the object."
+
+
+class UploadNotFoundError(ObjectStoreError):
+    """The multipart upload is gone: aborted by another worker, by a lifecycle rule, or by hand."""
+
+    code = "NoSuchUpload"
+    advice = "Start again."
+    retryable = True
+
+
+class StoreFullError(ObjectStoreError):
+    """The store has no room for the bytes."""
+
+    code = "StoreFull"
+    advice = "Free or add space in the object store, then start again."
+
+
+class StoreUnavailableError(ObjectStoreError):
+    """The store did not answer, broke off, or asked to be left alone for a while. Repeat later."""
+
+    code = "StoreUnavailable"
+    advice = "Check that the object store runs and is reachable; the call may be repeated."
+    retryable = True
+
+
+class StoreRefusedError(ObjectStoreError):
+    """The store refused for a reason of its own, which the message gives in its words."""
+
+    code = "StoreRefused"
+
+
+_BY_CODE: Final[dict[str, type[ObjectStoreError]]] = {
+    "NoSuchBucket": BucketNotFoundError,
+    "NoSuchKey": ObjectNotFoundError,
+    "NoSuchVersion": ObjectNotFoundError,
+    "NotFound": ObjectNotFoundError,
+    "404": ObjectNotFoundError,
+    "AccessDenied": StoreAccessDeniedError,
+    "AllAccessDisabled": StoreAccessDeniedError,
+    "AccountProblem": StoreAccessDeniedError,
+    "InvalidAccessKeyId": StoreAccessDeniedError,
+    "SignatureDoesNotMatch": StoreAccessDeniedError,
+    "ExpiredToken": StoreAccessDeniedError,
+    "InvalidToken": StoreAccessDeniedError,
+    "Forbidden": StoreAccessDeniedError,
+    "403": StoreAccessDeniedError,
+    "PreconditionFailed": ObjectChangedError,
+    "ConditionalRequestConflict": ObjectChangedError,
+    "412": ObjectChangedError,
+    "NoSuchUpload": UploadNotFoundError,
+    "InsufficientStorage": StoreFullError,
+    "QuotaExceeded": StoreFullError,
+    "XMinioStorageFull": StoreFullError,
+    "XMinioAdminBucketQuotaExceeded": StoreFullError,
+    "EntityTooLarge": StoreRefusedError,
+    "SlowDown": StoreUnavailableError,
+    "ServiceUnavailable": StoreUnavailableError,
+    "InternalError": StoreUnavailableError,
+    "RequestTimeout": StoreUnavailableError,
+    "RequestTimeTooSkewed": StoreRefusedError,
+}
+"""https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what other S3 servers say when full."""
+
+_INSUFFICIENT_STORAGE: Final = 507
+"""RFC 4918, section 11.5; several S3 servers answer it when their disks or quotas are full."""
+
+_TOO_MANY_REQUESTS: Final = 429
+_FIRST_SERVER_ERROR: Final = 500
+
+
+def classify(code: str, status: int) -> type[ObjectStoreError]:
+    """Which error an answer of the store is.
+
+    Args:
+        code: The error code of the answer's body, or botocore's stand-in (the status as text) where it has no body.
+        status: The HTTP status.
+    """
+    if code.startswith("KMS."):
+        return EncryptionKeyError
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status == _INSUFFICIENT_STORAGE:
+        return StoreFullError
+    if status >= _FIRST_SERVER_ERROR or status == _TOO_MANY_REQUESTS:
+        return StoreUnavailableError
+    return StoreRefusedError
+
+
+def translate(error: Exception, address: S3Address, action: str) -> ObjectStoreError:
+    """Make one of this room's errors of whatever botocore or the connection under it raised.
+
+    Args:
+        error: A botocore `ClientError` (the store answered) or any other botocore, urllib3 or OS error (it did not,
+            or not completely).
+        address: What the call was about.
+        action: What was being done, as a verb phrase: "read", "write part 3 of".
+
+    Returns:
+        The error to raise, with the store's own words in it and no credentials.
+    """
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return StoreUnavailableError(f"Could not {action} {address}: {type(error).__name__}: {_first_line(error)}.")
+    answer = response.get("Error", {})
+    code = str(answer.get("Code", ""))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    kind = classify(code, status)
+    words = str(answer.get("Message", "")).rstrip(".") or "no message"
+    return kind(f"Could not {action} {address}: the store answered {code} ({status}): {words}.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0].rstrip(".")

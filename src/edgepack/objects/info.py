@@ -1,0 +1,44 @@
+"""What is known of a stored object, pinned to the very version that was looked at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgepack.objects.address import S3Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """One version of one object. Every later read, copy or deletion through it names this version and no other.
+
+    Attributes:
+        address: Where it is.
+        size: Length in bytes.
+        etag: The entity tag as the store sent it, quotes included. Not a hash one could compute: of an object written
+            in parts, or encrypted, it is something else on every store.
+        version_id: The version's id where the bucket keeps versions.
+        kms_key_id: The KMS key that encrypts it, as the store names it, or None.
+    """
+
+    address: S3Address
+    size: int
+    etag: str
+    version_id: str | None = None
+    kms_key_id: str | None = None
+
+    @property
+    def pin(self) -> dict[str, Any]:
+        """The parameters that make a GetObject or HeadObject fail unless the object is still this one."""
+        pin = {"IfMatch": self.etag}
+        return pin if self.version_id is None else {**pin, "VersionId": self.version_id}
+
+
+def info_from_head(address: S3Address, answer: Mapping[str, Any]) -> ObjectInfo:
+    """Read an answer to HeadObject (https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html)."""
+    return ObjectInfo(
+        address=address,
+        size=int(answer["ContentLength"]),
+        etag=str(answer["ETag"]),
+        version_id=answer.get("VersionId"),
+        kms_key_id=answer.get("SSEKMSKeyId"),
+    )

@@ -1,0 +1,216 @@
+"""The object store as the rest of edgepack sees it: a handful of verbs on addresses, and typed errors."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgepack.objects.address import S3Address
+from edgepack.objects.client import Connection, make_client, translated
+from edgepack.objects.errors import BucketNotFoundError, ObjectChangedError, ObjectNotFoundError
+from edgepack.objects.info import ObjectInfo, info_from_head
+from edgepack.objects.reading import read_range, stream_ranges
+from edgepack.objects.upload import PACKAGE_TYPE, Upload, abort_upload, begin_upload, encryption
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class ObjectStore:
+    """An S3 store under one set of credentials. Safe to share between threads; opens no connection before it is used.
+
+    Args:
+        endpoint: Base URL of an S3 server (addressed path-style), or None for AWS itself.
+        region: Region to sign for.
+        access_key: Access key id. The environment's own credentials and profiles are never used.
+        secret_key: Its secret.
+        session_token: Belongs to temporary credentials only.
+        ca_bundle: PEM file of the authorities to trust, for a store with a private one.
+
+    Raises:
+        StateError: The endpoint is not an http or https URL.
+    """
+
+    def __init__(  # noqa: PLR0913 - one argument per setting of a connection, keyword-only
+        self,
+        *,
+        endpoint: str | None,
+        region: str,
+        access_key: str,
+        secret_key: str,
+        session_token: str | None = None,
+        ca_bundle: Path | None = None,
+    ) -> None:
+        self.connection = Connection(
+            endpoint=endpoint,
+            region=region,
+            access_key=access_key,
+            secret_key=secret_key,
+            session_token=session_token,
+            ca_bundle=ca_bundle,
+        )
+
+    def __repr__(self) -> str:
+        return f"ObjectStore({self.connection.endpoint or 'AWS'}, {self.connection.region})"
+
+    def can_copy_from(self, other: "ObjectStore", source: ObjectInfo, *, kms_key_id: str | None) -> bool:
+        """Whether this store can copy `source` by itself: it is the same store, asked by the same user.
+
+        Objects under different KMS keys are left out, because the copy would need rights on both keys that reading and
+        writing do not need (kms:Decrypt through the store for the one, kms:GenerateDataKey for the other).
+
+        Args:
+            other: The store that has the source.
+            source: The source.
+            kms_key_id: The key that the copy is to be encrypted under, or None.
+        """
+        return self.connection == other.connection and source.kms_key_id == kms_key_id
+
+    def head(self, address: S3Address) -> ObjectInfo:
+        """Look at an object.
+
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+            ObjectNotFoundError: There is no such object in it.
+            ObjectStoreError: Any other failure.
+        """
+        try:
+            with translated(address, "look at"):
+                answer = self._client.head_object(Bucket=address.bucket, Key=address.key)
+        except ObjectNotFoundError as error:
+            # The answer to HEAD has no body, hence no code that would tell the two apart.
+            self._check_bucket(address)
+            raise ObjectNotFoundError(f"There is no object {address}.") from error
+        return info_from_head(address, answer)
+
+    def stream(self, info: ObjectInfo, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Read a version's bytes from `start` up to `end` (not included) in order; see `reading.stream_ranges`.
+
+        Raises:
+            ObjectChangedError: The object was replaced while it was being read.
+            ObjectStoreError: Any other failure.
+        """
+        return stream_ranges(self._client, info, start=start, end=info.size if end is None else end)
+
+    def read_range(self, info: ObjectInfo, *, start: int, end: int) -> bytes:
+        """Read the bytes from `start` up to `end` (not included) of a version, cut at its end.
+
+        Raises:
+            ObjectChangedError: The object was replaced.
+            ObjectStoreError: Any other failure.
+        """
+        end = min(end, info.size)
+        return read_range(self._client, info, start=start, end=end) if start < end else b""
+
+    def put(
+        self, address: S3Address, data: bytes, *, kms_key_id: str | None = None, only_if_absent: bool = False
+    ) -> ObjectInfo:
+        """Write a small object in one request, whole or not at all.
+
+        Args:
+            address: Where to; what is there is replaced.
+            data: The content; at most 5 GiB.
+            kms_key_id: KMS key to encrypt under, or None for the bucket's own default.
+            only_if_absent: Refuse to replace an object that is there.
+
+        Raises:
+            ObjectChangedError: There is an object and `only_if_absent` is set, or it was replaced right after.
+            ObjectStoreError: Any other failure.
+        """
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_if_absent else {}
+        with translated(address, "write"):
+            answer = self._client.put_object(
+                Bucket=address.bucket,
+                Key=address.key,
+                Body=data,
+                ContentType=PACKAGE_TYPE,
+                **condition,
+                **encryption(kms_key_id),
+            )
+        return ObjectInfo(
+            address=address,
+            size=len(data),
+            etag=answer["ETag"],
+            version_id=answer.get("VersionId"),
+            kms_key_id=answer.get("SSEKMSKeyId"),
+        )
+
+    def delete_if_unchanged(self, info: ObjectInfo) -> bool:
+        """Delete a version, but not what somebody else has put in its place.
+
+        Returns:
+            Whether it is gone now; False when another version stands there, which is left alone.
+
+        Raises:
+            ObjectStoreError: The store could not be asked or refused.
+        """
+        names: dict[str, Any] = {"Bucket": info.address.bucket, "Key": info.address.key}
+        # A version id names the version by itself, and AWS does not take both conditions at once.
+        pin: dict[str, Any] = {"IfMatch": info.etag} if info.version_id is None else {"VersionId": info.version_id}
+        try:
+            with translated(info.address, "delete"):
+                self._client.delete_object(**names, **pin)
+        except ObjectChangedError:
+            return False
+        except ObjectNotFoundError:
+            return True
+        return True
+
+    def begin_upload(self, address: S3Address, *, kms_key_id: str | None = None) -> Upload:
+        """Open a multipart upload. It takes room in the store until it is completed or aborted: note its `upload_id`.
+
+        Args:
+            address: Where the object is to be.
+            kms_key_id: KMS key to encrypt under, or None for the bucket's own default.
+
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+            StoreAccessDeniedError: Nothing may be written there.
+            ObjectStoreError: Any other failure.
+        """
+        return begin_upload(self._client, address, kms_key_id=kms_key_id)
+
+    def abort_upload(self, address: S3Address, upload_id: str) -> None:
+        """Abort an upload that another process (one that crashed) has left; no error if it is gone already.
+
+        Raises:
+            ObjectStoreError: The store could not be told.
+        """
+        abort_upload(self._client, address, upload_id)
+
+    def list_uploads(self, bucket: str, prefix: str = "") -> list[tuple[S3Address, str]]:
+        """The open multipart uploads under a prefix: where each is going and its id.
+
+        Raises:
+            ObjectStoreError: The bucket does not exist or may not be listed.
+        """
+        found = []
+        with translated(S3Address(bucket, prefix), "list the uploads under"):
+            for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+                found += [(S3Address(bucket, upload["Key"]), upload["UploadId"]) for upload in page.get("Uploads", ())]
+        return found
+
+    def create_bucket(self, bucket: str) -> None:
+        """Make a bucket; no error if the caller has it already.
+
+        Raises:
+            ObjectStoreError: The name is somebody else's, or the store refused.
+        """
+        region = self.connection.region
+        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        with translated(S3Address(bucket, ""), "create the bucket"):
+            try:
+                self._client.create_bucket(Bucket=bucket, **where)  # type: ignore[arg-type]  # the region is any of AWS's
+            except self._client.exceptions.BucketAlreadyOwnedByYou:
+                return
+
+    def _check_bucket(self, address: S3Address) -> None:
+        try:
+            with translated(address, "look at the bucket of"):
+                self._client.head_bucket(Bucket=address.bucket)
+        except ObjectNotFoundError as error:
+            raise BucketNotFoundError(f"There is no bucket {address.bucket!r}.") from error
+
+    @cached_property
+    def _client(self) -> "S3Client":
+        return make_client(self.connection)
