@@ -102,31 +102,31 @@ def make_client(connection: Connection) -> "S3Client":
 def _config(connection: Connection) -> Any:
     from botocore.config import Config  # noqa: PLC0415 - costly, see make_client
 
-    options: dict[str, Any] = dict(  # noqa: C408 - keywords read better for options
-        signature_version="s3v4",
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
-        max_pool_connections=POOL_CONNECTIONS,
-        tcp_keepalive=True,
-        ignore_configured_endpoint_urls=True,
-        use_fips_endpoint=False,
-        use_dualstack_endpoint=False,
-        proxies={} if connection.on_loopback else None,
+    options: dict[str, Any] = {
+        "signature_version": "s3v4",
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": READ_SECONDS,
+        "retries": {"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
+        "max_pool_connections": POOL_CONNECTIONS,
+        "tcp_keepalive": True,
+        "ignore_configured_endpoint_urls": True,
+        "use_fips_endpoint": False,
+        "use_dualstack_endpoint": False,
+        "proxies": {} if connection.on_loopback else None,
         # Every body is bytes in memory, so its SHA-256 is signed with the request and checked by every S3 server there
         # is. The newer checksum headers add nothing to that, cost a second pass, and some servers do not know them.
-        request_checksum_calculation="when_required",
+        "request_checksum_calculation": "when_required",
         # Checksums of whole objects say nothing about ranges, and ranges are all that is read; what is read is checked
         # against the archive's own CRC-32, its length and its ETag.
-        response_checksum_validation="when_required",
-        s3={
+        "response_checksum_validation": "when_required",
+        "s3": {
             "addressing_style": "auto" if connection.endpoint is None else "path",
             "payload_signing_enabled": True,
             "us_east_1_regional_endpoint": "regional",
             "use_accelerate_endpoint": False,
             "use_arn_region": False,
         },
-    )
+    }
     return Config(**options)
 
 
