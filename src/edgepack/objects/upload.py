@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from edgepack.objects.address import S3Address
 from edgepack.objects.client import translated
 from edgepack.objects.errors import BucketNotFoundError, UploadNotFoundError
-from edgepack.objects.info import ObjectInfo, info_from_head
+from edgepack.objects.info import ObjectInfo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,7 +48,7 @@ class Upload:
         self.address = address
         self.upload_id = upload_id
         self._client = client
-        self._etags: dict[int, str] = {}
+        self._parts: dict[int, tuple[str, int]] = {}
         self._lock = threading.Lock()
 
     def upload_part(self, number: int, data: bytes | bytearray) -> None:
@@ -64,7 +64,7 @@ class Upload:
         """
         with translated(self.address, f"write part {number} of"):
             answer = self._client.upload_part(**self._names, PartNumber=number, Body=cast("bytes", data))
-        self._record(number, answer["ETag"])
+        self._record(number, answer["ETag"], len(data))
 
     def copy_part(self, number: int, source: ObjectInfo, *, first: int, last: int) -> None:
         """Have the store itself copy a range of another of its objects into one part.
@@ -87,27 +87,28 @@ class Upload:
                 CopySourceRange=f"bytes={first}-{last}",
                 CopySourceIfMatch=source.etag,
             )
-        self._record(number, answer["CopyPartResult"]["ETag"])
+        self._record(number, answer["CopyPartResult"]["ETag"], last - first + 1)
 
     def complete(self) -> ObjectInfo:
         """Make the object of the parts. Nobody sees any of it before.
 
         Returns:
-            The new object as the store then describes it.
+            The new object: its size is the sum of the parts, the rest is what the store answered.
 
         Raises:
             UploadNotFoundError: The upload was aborted meanwhile.
-            ObjectChangedError: Somebody else replaced the object right after it was completed.
             ObjectStoreError: Any other failure. The upload is still open, so `abort` it.
         """
-        parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(self._etags.items())]
+        parts: Any = [{"PartNumber": number, "ETag": etag} for number, (etag, _) in sorted(self._parts.items())]
         with translated(self.address, "complete"):
-            answer = self._client.complete_multipart_upload(**self._names, MultipartUpload={"Parts": parts})  # type: ignore[typeddict-item]  # numbers and tags, mixed only for the checker
-            pin: dict[str, Any] = {"IfMatch": answer["ETag"]}
-            if "VersionId" in answer:
-                pin["VersionId"] = answer["VersionId"]
-            head = self._client.head_object(Bucket=self.address.bucket, Key=self.address.key, **pin)
-        return info_from_head(self.address, head)
+            answer = self._client.complete_multipart_upload(**self._names, MultipartUpload={"Parts": parts})
+        return ObjectInfo(
+            address=self.address,
+            size=sum(size for _, size in self._parts.values()),
+            etag=answer["ETag"],
+            version_id=answer.get("VersionId"),
+            kms_key_id=answer.get("SSEKMSKeyId"),
+        )
 
     def abort(self) -> None:
         """Throw the upload and its parts away; it is no error if the store no longer knows it.
@@ -124,9 +125,9 @@ class Upload:
     def _names(self) -> dict[str, Any]:
         return {"Bucket": self.address.bucket, "Key": self.address.key, "UploadId": self.upload_id}
 
-    def _record(self, number: int, etag: str) -> None:
+    def _record(self, number: int, etag: str, size: int) -> None:
         with self._lock:
-            self._etags[number] = etag
+            self._parts[number] = (etag, size)
 
 
 def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | None) -> Upload:
