@@ -3,26 +3,74 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+CLIENTS := .venvs/awscli/.installed .venvs/sagemaker/.installed
+PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types imports unit bench lock clean
+.PHONY: help install demo test check unit format bench bench-quick lock docs clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 install: $(READY) ## make .venv with edgepack and everything it needs, at locked versions
 
 $(READY): requirements.lock pyproject.toml
-	@echo "==> making $(VENV)"
+	@echo "==> making $(VENV) (1/3)"
 	@$(PYTHON) -m venv $(VENV)
-	@echo "==> installing the locked requirements (about a minute)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "==> installing the locked requirements, about a minute (2/3)"
+	@$(BIN)/python $(PIP) --require-hashes -r requirements.lock
+	@echo "==> installing edgepack (3/3)"
+	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: ## resolve pyproject.toml's ranges anew into requirements.lock
+.venvs/%/.installed: tests/clients/%.lock
+	@echo "==> installing the client $* into an environment of its own"
+	@$(PYTHON) -m venv .venvs/$*
+	@.venvs/$*/bin/python $(PIP) --require-hashes -r tests/clients/$*.lock
+	@touch $@
+
+demo: $(READY) ## package a real model end to end: upload, compile, package, describe, verify, predict
+	@$(BIN)/python scripts/demo.py
+
+test: $(READY) $(CLIENTS) check ## everything that must hold: style, types, architecture, then the whole test suite
+	@echo "==> tests"
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --fail-under=90
+
+check: $(READY) ## style, types and the house's rules
+	@echo "==> ruff"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@echo "==> mypy --strict"
+	@$(BIN)/mypy
+	@echo "==> import-linter"
+	@$(BIN)/lint-imports --no-cache > .import-linter.log || { cat .import-linter.log; exit 1; }
+
+unit: $(READY) ## the tests that need no server and no other client: seconds
+	@$(BIN)/pytest -m "not server and not clients" -n 2
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+docs: $(READY) ## write the generated parts of the documentation anew
+	@$(BIN)/python scripts/compatibility.py --write docs/compatibility.md
+
+bench: $(READY) ## measure packaging and Describe against their floors, 64 MB and 1 GB: about 25 minutes
+	@$(BIN)/python benchmarks/package.py
+	@$(BIN)/python benchmarks/describe.py
+
+bench-quick: $(READY) ## the same with 64 MB and fewer rounds: about 3 minutes
+	@$(BIN)/python benchmarks/package.py --quick
+	@$(BIN)/python benchmarks/describe.py --quick
+
+lock: $(READY) ## resolve pyproject.toml's ranges anew into the lock files
 	@$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group build --group test --group lint --generate-hashes \
 	  --no-emit-index-url --no-header --python-version 3.11 --output-file requirements.lock
+	@for client in awscli sagemaker; do $(BIN)/uv pip compile tests/clients/$$client.in --quiet --generate-hashes \
+	  --no-emit-index-url --no-header --python-version 3.11 --output-file tests/clients/$$client.lock; done
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache htmlcov .coverage* edgepack-data
+	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .import-linter.log htmlcov .coverage* edgepack-data

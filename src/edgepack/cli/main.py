@@ -1,0 +1,65 @@
+"""The `edgepack` command: a table of commands, each loaded when it is called."""
+
+import importlib
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from edgepack import __version__
+from edgepack.errors import EdgepackError
+
+COMMANDS = {
+    "serve": ("edgepack.cli.serve", "serve_command", "Run the service: API, embedded store and workers."),
+    "worker": ("edgepack.cli.worker", "worker_command", "Run jobs only, beside a server on this or another machine."),
+    "env": ("edgepack.cli.env", "env_command", "Print the variables that point any AWS SDK at the server."),
+    "package": ("edgepack.cli.package", "package_command", "Package and sign a compiled model, with no server."),
+    "verify": ("edgepack.cli.verify", "verify_command", "Verify a package, offline."),
+    "keys": ("edgepack.cli.keys", "keys_group", "Show and export signing keys' public parts."),
+}
+"""Name, module, attribute, one line of help (here, so that listing the commands imports none of them)."""
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """The command, imported."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """The list of commands with their one-line helps."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="edgepack")
+def cli() -> None:
+    """Edgepack packages compiled models for edge devices: signed, verifiable, behind SageMaker Edge Manager's API."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line; exits 0 for success, 1 for a failure that its message explains, 2 for a usage error."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="edgepack", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except EdgepackError as error:
+        click.echo(f"edgepack: {error.diagnostics()}", err=True)
+        sys.exit(EXIT_USAGE if error.code == "InvalidSettings" else EXIT_FAILURE)
+    sys.exit(result if isinstance(result, int) else 0)

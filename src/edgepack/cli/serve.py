@@ -1,0 +1,141 @@
+"""`edgepack serve`: the whole service as one process tree."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgepack.cli.options import SERVER, SHARED, read_settings, start_logging, with_options
+from edgepack.cli.state import DataFolder, Endpoints
+from edgepack.settings import Settings
+
+if TYPE_CHECKING:
+    from edgepack.database.engine import Database
+    from edgepack.keys.sealing import SecretBox
+    from edgepack.objects.embedded import EmbeddedStore
+
+log = logging.getLogger(__name__)
+
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared with, not listened on
+"""What a client on this machine connects to when the server listens on every address."""
+
+
+@click.command("serve")
+@with_options(*SERVER, *SHARED)
+def serve_command(**flags: Any) -> None:
+    """Run the service: the API, the embedded store and the workers.
+
+    Prints one line when it is ready; SIGTERM or Ctrl-C ends it, and jobs that were running go on at the next start.
+    Every option can also be set as EDGEPACK_<NAME> or in ./edgepack.toml.
+    """
+    settings = read_settings(flags)
+    start_logging(settings.log_level, process="serve")
+    Server(settings).run()
+
+
+class Server:
+    """One server: everything started in order, and ended in the reverse one.
+
+    Args:
+        settings: What to run.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = DataFolder(settings.data_folder)
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT.
+
+        Raises:
+            StateError: The data folder is in use, the database cannot be reached, or the store did not start.
+        """
+        from edgepack.cli.children import Workers
+        from edgepack.database.engine import Database
+        from edgepack.keys.sealing import SecretBox
+
+        settings = self._settings
+        self._folder.open()
+        secrets = SecretBox.open(settings.data_folder)
+        database = Database(settings.database_url)
+        key = _prepare(settings, database, secrets)
+        store = self._embedded_store(settings.data_folder, key)
+        try:
+            access = store.service_credentials if store else (settings.s3_access_key_id, settings.s3_secret_access_key)
+            s3 = store.endpoint if store else str(settings.s3_endpoint)
+            workers = Workers(settings, s3_endpoint=s3, s3_access_key_id=access[0], s3_secret_access_key=access[1])
+            workers.start()
+            try:
+                self._serve(database, secrets, s3)
+            finally:
+                workers.stop()
+        finally:
+            if store:
+                store.stop()
+            database.close()
+
+    def _embedded_store(self, data: Path, key: tuple[str, str]) -> "EmbeddedStore | None":
+        if self._settings.s3_endpoint is not None:
+            return None
+        from edgepack.objects.embedded import EmbeddedStore
+
+        store = EmbeddedStore(
+            data / "store", port=self._settings.s3_port, credentials=[key], weed=self._settings.weed
+        )
+        store.start()
+        return store
+
+    def _serve(self, database: "Database", secrets: "SecretBox", s3: str) -> None:
+        from edgepack.jobs.engine import WorkQueue
+        from edgepack.jobs.workflow import system_clock
+        from edgepack.service.context import Context
+        from edgepack.service.credentials import CredentialLookup
+        from edgepack.service.registry import build_operations
+        from edgepack.wire.app import create_app
+        from edgepack.wire.server import serve
+
+        settings, work = self._settings, WorkQueue(self._settings.database_url)
+        context = Context(
+            database=database, work=work, secrets=secrets, region=settings.region, clock=system_clock
+        )
+        app = create_app(
+            operations=build_operations(context),
+            lookup=CredentialLookup(database, secrets),
+            region=settings.region,
+        )
+        try:
+            serve(app, host=settings.host, port=settings.port, on_ready=lambda port: self._announce(port, s3))
+        finally:
+            work.close()
+
+    def _announce(self, port: int, s3: str) -> None:
+        settings = self._settings
+        api = f"http://{ANY_ADDRESS.get(settings.host, settings.host)}:{port}"
+        self._folder.write_endpoints(
+            Endpoints(
+                api=api,
+                s3=s3,
+                kms=settings.kms_endpoint or api,
+                region=settings.region,
+                account_id=settings.account_id,
+                database=settings.database,
+            )
+        )
+        click.echo(f"edgepack ready api={api} s3={s3} console={api}/console")
+
+
+def _prepare(settings: Settings, database: "Database", secrets: "SecretBox") -> tuple[str, str]:
+    """Migrate the database, make sure that signing keys and a first access key exist; the access key."""
+    from datetime import UTC, datetime
+
+    from edgepack.database.migrate import upgrade
+    from edgepack.jobs.engine import migrate_engine
+    from edgepack.jobs.workflow import system_clock
+    from edgepack.keys.signing import ensure_signing_keys
+    from edgepack.service.credentials import ensure_first_key
+
+    upgrade(database)
+    migrate_engine(settings.database_url)
+    ensure_signing_keys(settings.data_folder, now=datetime.now(UTC))
+    return ensure_first_key(database, secrets, account_id=settings.account_id, now=system_clock())

@@ -1,0 +1,115 @@
+"""Opening what a process works with: the data folder, keys, database, store."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgepack.durable import SECRET_FILE_MODE, write_file
+from edgepack.errors import StateError
+from edgepack.settings import Settings
+
+if TYPE_CHECKING:
+    from edgepack.objects.store import ObjectStore
+
+DATA_FOLDER_MODE = 0o700
+ENDPOINTS_FILE = "endpoints.json"
+
+
+class ServerRunningError(StateError):
+    """Another server uses the data folder."""
+
+    code = "ServerRunning"
+    advice = "Stop it first, or choose another folder with --data."
+
+
+class NoServerError(StateError):
+    """No server has been started with this data folder."""
+
+    code = "NoServer"
+    advice = "Start one with `edgepack serve --data DIR`."
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a server was last reachable; what `edgepack env` reads.
+
+    Attributes:
+        api: URL of the API.
+        s3: URL of the store.
+        kms: URL of the KMS that clients should use.
+        region: The server's region.
+        account_id: Account of the first access key.
+        database: The database's URL when it is not the data folder's own.
+    """
+
+    api: str
+    s3: str
+    kms: str
+    region: str
+    account_id: str
+    database: str | None = None
+
+
+@dataclass
+class DataFolder:
+    """The folder of a server's own state, locked while a server runs.
+
+    Args:
+        path: The folder; created with mode 0700.
+    """
+
+    path: Path
+
+    def __post_init__(self) -> None:
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Create the folder and take its lock for this process's life.
+
+        Raises:
+            ServerRunningError: Another process has it.
+            StateError: The folder cannot be created or written.
+        """
+        try:
+            self.path.mkdir(mode=DATA_FOLDER_MODE, parents=True, exist_ok=True)
+            self._lock = os.open(self.path / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_FILE_MODE)
+        except OSError as error:
+            raise StateError(f"Cannot use the data folder {self.path}: {error.strerror}.") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ServerRunningError(f"Another edgepack server uses the data folder {self.path}.") from error
+
+    def write_endpoints(self, endpoints: Endpoints) -> None:
+        """Remember where the server is reachable."""
+        write_file(self.path / ENDPOINTS_FILE, msgspec.json.encode(endpoints), mode=SECRET_FILE_MODE)
+
+    def read_endpoints(self) -> Endpoints:
+        """Where the server is, or last was, reachable.
+
+        Raises:
+            NoServerError: None was ever started with this folder.
+            StateError: The file is damaged.
+        """
+        path = self.path / ENDPOINTS_FILE
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Endpoints)
+        except FileNotFoundError as error:
+            raise NoServerError(f"No server has been started with the data folder {self.path}.") from error
+        except (OSError, msgspec.DecodeError) as error:
+            raise StateError(f"Cannot read {path}: {error}.") from error
+
+
+def open_store(settings: Settings, *, endpoint: str) -> "ObjectStore":
+    """The object store that jobs read and write."""
+    from edgepack.objects.store import ObjectStore
+
+    return ObjectStore(
+        endpoint=endpoint,
+        region=settings.region,
+        access_key=settings.s3_access_key_id,
+        secret_key=settings.s3_secret_access_key,
+    )

@@ -1,0 +1,67 @@
+"""`edgepack worker`: runs jobs, beside a server on this or another machine."""
+
+import logging
+import os
+import signal
+from typing import Any
+
+import click
+
+from edgepack.cli.children import die_with_parent
+from edgepack.cli.options import SHARED, read_settings, start_logging, with_options
+from edgepack.settings import Settings, SettingsError
+
+
+@click.command("worker")
+@with_options(*SHARED)
+@click.option("--die-with-parent", "tied", is_flag=True, hidden=True)
+def worker_command(*, tied: bool, **flags: Any) -> None:
+    """Run edge packaging jobs and compilation jobs until SIGTERM.
+
+    Any number of workers may run, on any machine that reaches the database and the store; with the data folder's
+    embedded database that is the server's own machine.
+    """
+    if tied:
+        die_with_parent()
+    settings = read_settings(flags)
+    start_logging(settings.log_level, process="worker")
+    run_worker(settings)
+
+
+def run_worker(settings: Settings) -> None:
+    """Run one worker in this process until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: There is no store to work on.
+        DatabaseUnavailableError: The database cannot be reached.
+    """
+    from edgepack.cli.state import open_store
+    from edgepack.database.engine import Database
+    from edgepack.jobs.compilation import CompilationWork
+    from edgepack.jobs.edge_packaging import EdgePackagingWork
+    from edgepack.jobs.worker import Worker
+    from edgepack.jobs.workflow import system_clock
+    from edgepack.keys.signing import load_signer
+
+    if settings.s3_endpoint is None:
+        raise SettingsError(
+            "A worker needs --s3-endpoint.",
+            advice="Give the S3 URL that `edgepack serve` printed, and its access key in EDGEPACK_S3_ACCESS_KEY_ID "
+            "and EDGEPACK_S3_SECRET_ACCESS_KEY.",
+        )
+    database = Database(settings.database_url)
+    store = open_store(settings, endpoint=settings.s3_endpoint)
+    scratch = settings.data_folder / "scratch"
+    worker = Worker(
+        database,
+        packaging=EdgePackagingWork(
+            database, store=store, signer=load_signer(settings.data_folder), clock=system_clock
+        ),
+        compilation=CompilationWork(database, store=store, scratch=scratch, clock=system_clock),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.stop())
+    worker.run()
+    logging.shutdown()
+    # Not sys.exit: a job that is running would be waited for. It has been handed on, and may not go on writing.
+    os._exit(0)

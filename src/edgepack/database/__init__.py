@@ -1,0 +1,1 @@
+"""What is remembered: schema, queries and migrations, the same on SQLite and PostgreSQL."""

@@ -1,0 +1,125 @@
+"""One database behind two drivers: SQLite (WAL) in the data folder, PostgreSQL at scale."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
+
+from edgepack.errors import StateError
+
+BUSY_TIMEOUT_MILLISECONDS = 30_000
+"""How long a SQLite writer waits for another one: the same as the job engine's on the same file."""
+
+POOL_SIZE = 8
+"""Connections a process keeps to PostgreSQL: its handler threads, its heartbeat and one job's progress checks."""
+
+
+class DatabaseUnavailableError(StateError):
+    """The database cannot be reached or opened. Nothing was changed."""
+
+    code = "ServiceUnavailable"
+    advice = "Check the --database URL, that the server runs, and that this machine may connect to it."
+
+
+class Database:
+    """Connections to the metadata: reads that never open a transaction, writes that always own one.
+
+    Args:
+        url: A SQLAlchemy URL; `postgresql://` is driven by psycopg 3.
+
+    Raises:
+        DatabaseUnavailableError: The URL names no supported database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _driver_url(url)
+        self.engine = _create_engine(self.url)
+        self._reads = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database: its reads are short enough for the event loop."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for single statements; each sees the latest committed state.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        with unavailable(), self._reads.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits when the block ends and rolls back when it raises.
+
+        On SQLite it takes the write lock at once (BEGIN IMMEDIATE): a transaction that began as a reader could
+        otherwise fail half-way, when another writer came first.
+
+        Raises:
+            DatabaseUnavailableError: The database cannot be reached.
+        """
+        with unavailable(), self.engine.begin() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Turn the driver's "cannot reach, cannot open, is locked" into this room's error.
+
+    Raises:
+        DatabaseUnavailableError: The block met one of those.
+    """
+    try:
+        yield
+    except (OperationalError, sqlite3.OperationalError) as error:
+        cause = error.orig if isinstance(error, OperationalError) else error
+        raise DatabaseUnavailableError(f"The database failed: {cause}.") from error
+
+
+def _driver_url(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise DatabaseUnavailableError("The database setting is not a URL.") from error
+    if parsed.drivername in {"postgresql", "postgres"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in {"sqlite", "postgresql+psycopg"}:
+        raise DatabaseUnavailableError(
+            f"The database {parsed.drivername!r} is not supported.", advice="Use sqlite:///FILE or postgresql://…."
+        )
+    return parsed
+
+
+def _create_engine(url: sa.URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+    engine = sa.create_engine(url)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:
+    # The driver must not open transactions of its own: write() says BEGIN IMMEDIATE, read() says nothing.
+    connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3's, not in the DBAPI protocol
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MILLISECONDS}",
+        "journal_mode=WAL",
+        # FULL, not NORMAL: in WAL mode NORMAL may lose the last commits at a power cut, and Create has answered 200.
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        connection.cursor().execute(f"PRAGMA {pragma}")

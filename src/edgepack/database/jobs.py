@@ -1,0 +1,134 @@
+"""What the two kinds of jobs share: a row, its stored Describe answer, and conditional changes of status."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+Job = TypeVar("Job")
+
+
+class JobTable(Generic[Job]):
+    """Queries over one kind of job; every write of a row writes its Describe answer in the same transaction.
+
+    Args:
+        table: The jobs' table.
+        answers: The table of their Describe answers.
+        read: Makes the record from a row.
+        answer: Makes the Describe answer (JSON, ready to send) from the record and what a final state adds to it.
+    """
+
+    def __init__(
+        self,
+        table: sa.Table,
+        answers: sa.Table,
+        *,
+        read: Callable[[RowMapping], Job],
+        answer: Callable[[Job, Mapping[str, Any]], bytes],
+    ) -> None:
+        self.table = table
+        self._answers = answers
+        self._read = read
+        self._answer = answer
+        row = table.c
+        self._by_name = sa.select(table).where(
+            row.account_id == sa.bindparam("account"), row.name == sa.bindparam("name")
+        )
+        self._by_id = sa.select(table).where(row.id == sa.bindparam("job_id"))
+        self._standing = sa.select(row.status, row.recoveries).where(row.id == sa.bindparam("job_id"))
+        self.describe_query = (
+            sa.select(answers.c.describe)
+            .join(table, answers.c.job_id == row.id)
+            .where(row.account_id == sa.bindparam("account"), row.name == sa.bindparam("name"))
+        )
+
+    def insert(self, connection: Connection, values: Mapping[str, Any]) -> Job:
+        """Add a job and its first answer.
+
+        Raises:
+            sqlalchemy.exc.IntegrityError: A unique index refuses the row (`edgepack.database.conflicts` says which).
+        """
+        row = connection.execute(sa.insert(self.table).values(**values).returning(self.table)).mappings().one()
+        job = self._read(row)
+        connection.execute(sa.insert(self._answers).values(job_id=row["id"], describe=self._answer(job, {})))
+        return job
+
+    def named(self, connection: Connection, account_id: str, name: str) -> Job | None:
+        """The job of that name in the account."""
+        return self._one(connection.execute(self._by_name, {"account": account_id, "name": name}).mappings().first())
+
+    def by_id(self, connection: Connection, job_id: int) -> Job | None:
+        """The job of that row id."""
+        return self._one(connection.execute(self._by_id, {"job_id": job_id}).mappings().first())
+
+    def standing(self, connection: Connection, job_id: int) -> tuple[str | None, int]:
+        """The job's status and how many workers it has outlived: what a running job asks between chunks."""
+        row = connection.execute(self._standing, {"job_id": job_id}).first()
+        return (None, 0) if row is None else (row[0], row[1])
+
+    def change(
+        self,
+        connection: Connection,
+        job_id: int,
+        *,
+        expected: Collection[str],
+        attempt: int | None = None,
+        outcome: Mapping[str, Any] | None = None,
+        **values: Any,
+    ) -> Job | None:
+        """Change the row if, and only if, its status is one of `expected`; the answer follows.
+
+        Args:
+            connection: A connection inside a transaction.
+            job_id: The job's row id.
+            expected: Statuses the change is allowed from.
+            attempt: `recoveries` as the worker knows it, so that one that was taken for dead changes nothing any more.
+            outcome: Members that a final state adds to the Describe answer.
+            values: Columns to set.
+
+        Returns:
+            The changed job; None when the status was another one (somebody else was first) and nothing changed.
+        """
+        row = self.table.c
+        conditions = [row.id == job_id, row.status.in_(expected)]
+        if attempt is not None:
+            conditions.append(row.recoveries == attempt)
+        update = sa.update(self.table).where(*conditions).values(**values).returning(self.table)
+        changed = connection.execute(update).mappings().first()
+        if changed is None:
+            return None
+        job = self._read(changed)
+        answer = self._answer(job, outcome or {})
+        connection.execute(sa.update(self._answers).where(self._answers.c.job_id == job_id).values(describe=answer))
+        return job
+
+    def note(self, connection: Connection, job_id: int, **values: Any) -> None:
+        """Set bookkeeping columns that Describe does not show, whatever the status."""
+        connection.execute(sa.update(self.table).where(self.table.c.id == job_id).values(**values))
+
+    def delete(self, connection: Connection, job_id: int, *, expected: Collection[str]) -> bool:
+        """Remove a job in one of the `expected` statuses, with its answer; whether there was one."""
+        removal = sa.delete(self.table).where(self.table.c.id == job_id, self.table.c.status.in_(expected))
+        return connection.execute(removal).rowcount == 1
+
+    def records(self, rows: Collection[RowMapping]) -> list[Job]:
+        """The records of rows that a listing read."""
+        return [self._read(row) for row in rows]
+
+    def _one(self, row: RowMapping | None) -> Job | None:
+        return None if row is None else self._read(row)
+
+
+def violated_index(error: sa.exc.IntegrityError, table: sa.Table) -> str | None:
+    """The name of the unique index that refused a row, on either database.
+
+    PostgreSQL names the constraint; SQLite names the columns (or, for an index over an expression, the index).
+    """
+    text = str(error.orig)
+    unique = [index for index in table.indexes if index.unique]
+    for index in unique:
+        columns = ", ".join(f"{table.name}.{column.name}" for column in index.columns)
+        if (index.name and index.name in text) or f"failed: {columns}" in text:
+            return str(index.name)
+    return None

@@ -1,0 +1,31 @@
+"""Bring a database to the schema this version declares."""
+
+from importlib import resources
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from edgepack.database.engine import Database
+
+
+def upgrade(database: Database) -> None:
+    """Create or migrate edgepack's tables and the job engine's, forward only; safe to repeat and to race.
+
+    Raises:
+        DatabaseUnavailableError: The database cannot be reached.
+    """
+    with database.write() as connection:
+        if not database.is_sqlite:
+            # One migrator at a time; the lock goes with the transaction. SQLite's write lock does the same.
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310867)")
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def alembic_config() -> Config:
+    """Alembic's configuration: the scripts that come with this package, no ini file."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(str(resources.files("edgepack.database"))) / "migrations"))
+    return config

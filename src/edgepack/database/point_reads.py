@@ -1,0 +1,55 @@
+"""Single-row reads at the driver's speed: what Describe does, thousands of times a second.
+
+The statement is built by SQLAlchemy and compiled once; on SQLite it then runs on a driver connection of its own. Executing
+it through SQLAlchemy costs several times the read itself (docs/performance.md), and a thread hop more than both.
+"""
+
+import sqlite3
+from typing import Any
+
+import sqlalchemy as sa
+
+from edgepack.database.engine import Database, unavailable
+
+
+class PointRead:
+    """One prepared query for one value of one row.
+
+    On SQLite it must be called from one thread only (the event loop's): the connection is its own, in autocommit, so
+    every call sees the latest commit. On PostgreSQL it takes a pooled connection and may be called from any thread.
+
+    Args:
+        database: Where to read.
+        query: A SELECT of one column whose bind parameters are named.
+    """
+
+    def __init__(self, database: Database, query: sa.Select[Any]) -> None:
+        self._database = database
+        self._query = query
+        self._connection: sqlite3.Connection | None = None
+        compiled = query.compile(dialect=database.engine.dialect)
+        self._sql = str(compiled)
+        self._order: tuple[str, ...] = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]  # SQLCompiler's
+
+    def value(self, **parameters: str) -> Any:
+        """The value, or None when there is no such row.
+
+        Raises:
+            DatabaseUnavailableError: The database failed.
+        """
+        if not self._database.is_sqlite:
+            with self._database.read() as connection:
+                return connection.execute(self._query, parameters).scalar()
+        with unavailable():
+            row = self._driver().execute(self._sql, [parameters[name] for name in self._order]).fetchone()
+        return None if row is None else row[0]
+
+    def _driver(self) -> sqlite3.Connection:
+        if self._connection is None:
+            # SQLAlchemy opens and prepares it (PRAGMAs); detached, so that the pool never hands it to anybody else.
+            pooled = self._database.engine.raw_connection()
+            pooled.detach()
+            driver = pooled.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            self._connection = driver
+        return self._connection

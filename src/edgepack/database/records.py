@@ -1,0 +1,92 @@
+"""What the queries return: one frozen record per row, typed, with times in microseconds since the epoch."""
+
+import msgspec
+
+from edgepack.contract.compilation_jobs import CreateCompilationJobRequest
+from edgepack.contract.edge_packaging_jobs import EdgeOutputConfig
+
+MICROSECONDS = 1_000_000
+
+
+def epoch_seconds(microseconds: int) -> float:
+    """A stored time as AWS JSON 1.1 sends it: seconds since the epoch with a fraction."""
+    return microseconds / MICROSECONDS
+
+
+class EdgePackagingJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `edge_packaging_jobs`.
+
+    Attributes:
+        output_config: What the caller sent, verbatim.
+        upload_id: The multipart upload that a worker has open, so that another one can abort it.
+        recoveries: How often the job was handed on: the number of the attempt that may write.
+        deaths: How many of these hand-overs followed the death of a worker.
+    """
+
+    id: int
+    account_id: str
+    name: str
+    arn: str
+    status: str
+    status_message: str
+    compilation_job_name: str
+    model_name: str
+    model_version: str
+    role_arn: str
+    output_config: EdgeOutputConfig
+    resource_key: str | None
+    output_bucket: str
+    output_key: str
+    created_at: int
+    modified_at: int
+    workflow_id: str
+    upload_id: str | None = None
+    recoveries: int = 0
+    deaths: int = 0
+
+
+class CompilationJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `compilation_jobs`; `request` is what the caller sent, verbatim, the rest as in `EdgePackagingJob`."""
+
+    id: int
+    account_id: str
+    name: str
+    arn: str
+    status: str
+    failure_reason: str
+    request: CreateCompilationJobRequest
+    artifact_uri: str
+    artifact_digest: str | None
+    created_at: int
+    modified_at: int
+    started_at: int | None
+    ended_at: int | None
+    workflow_id: str
+    upload_id: str | None = None
+    recoveries: int = 0
+    deaths: int = 0
+
+
+class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `access_keys`; the secret is sealed, and only the service unseals it."""
+
+    access_key_id: str
+    account_id: str
+    principal_arn: str
+    principal_id: str
+    sealed_secret: bytes
+    token_sha256: bytes | None
+    created_at: int
+    expires_at: int | None
+
+
+class ComponentVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `component_versions`: a Greengrass component version and its recipe (JSON)."""
+
+    arn: str
+    account_id: str
+    name: str
+    version: str
+    recipe: bytes
+    source_arn: str
+    created_at: int

@@ -1,0 +1,156 @@
+"""The tables, declared once; migrations must lead to exactly this (a test replays them and compares).
+
+Times are integers, microseconds since the epoch: they sort, index and compare the same on both databases.
+A job's Describe answer is stored ready to send, in a table of its own: the list queries then walk narrow rows, and
+Describe is one read. Both are only ever written together (`edge_packaging_jobs.py`, `compilation_jobs.py`).
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+ACTIVE_STATUSES = ("STARTING", "INPROGRESS", "STOPPING")
+"""A job in one of these may still write; the rest are final."""
+
+JobId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""SQLite only autoincrements a column declared INTEGER."""
+
+access_keys = sa.Table(
+    "access_keys",
+    metadata,
+    sa.Column("access_key_id", sa.String(128), primary_key=True),
+    sa.Column("account_id", sa.String(12), nullable=False),
+    sa.Column("principal_arn", sa.String(2048), nullable=False),
+    sa.Column("principal_id", sa.String(128), nullable=False),
+    sa.Column("sealed_secret", sa.LargeBinary, nullable=False),
+    sa.Column("token_sha256", sa.LargeBinary),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Index(None, "account_id"),
+    sa.Index(None, "expires_at"),
+)
+
+edge_packaging_jobs = sa.Table(
+    "edge_packaging_jobs",
+    metadata,
+    sa.Column("id", JobId, primary_key=True, autoincrement=True),
+    sa.Column("account_id", sa.String(12), nullable=False),
+    sa.Column("name", sa.String(63), nullable=False),
+    sa.Column("arn", sa.String(1600), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("status_message", sa.Text, nullable=False),
+    sa.Column("compilation_job_name", sa.String(63), nullable=False),
+    sa.Column("model_name", sa.String(63), nullable=False),
+    sa.Column("model_version", sa.String(30), nullable=False),
+    sa.Column("role_arn", sa.String(2048), nullable=False),
+    sa.Column("output_config", sa.LargeBinary, nullable=False),
+    sa.Column("resource_key", sa.String(2048)),
+    sa.Column("output_bucket", sa.String(255), nullable=False),
+    sa.Column("output_key", sa.String(1200), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("modified_at", sa.BigInteger, nullable=False),
+    sa.Column("workflow_id", sa.String(64), nullable=False),
+    sa.Column("upload_id", sa.Text),
+    sa.Column("recoveries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
+    sa.Index(None, "account_id", "name", unique=True),
+    sa.Index(None, "account_id", "created_at"),
+    sa.Index(None, "account_id", "modified_at"),
+    sa.Index(None, "account_id", "model_name"),
+    sa.Index(None, "account_id", "status"),
+    sa.Index(None, "workflow_id", unique=True),
+    # One writer per output key: two jobs with the same model name, version and location would overwrite each other.
+    sa.Index(
+        "ix_edge_packaging_jobs_active_output",
+        "output_bucket",
+        "output_key",
+        unique=True,
+        sqlite_where=sa.column("status").in_(ACTIVE_STATUSES),
+        postgresql_where=sa.column("status").in_(ACTIVE_STATUSES),
+    ),
+)
+
+edge_packaging_job_answers = sa.Table(
+    "edge_packaging_job_answers",
+    metadata,
+    sa.Column("job_id", JobId, sa.ForeignKey("edge_packaging_jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("describe", sa.LargeBinary, nullable=False),
+)
+
+compilation_jobs = sa.Table(
+    "compilation_jobs",
+    metadata,
+    sa.Column("id", JobId, primary_key=True, autoincrement=True),
+    sa.Column("account_id", sa.String(12), nullable=False),
+    sa.Column("name", sa.String(63), nullable=False),
+    sa.Column("arn", sa.String(256), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("failure_reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("request", sa.LargeBinary, nullable=False),
+    sa.Column("artifact_uri", sa.String(2048), nullable=False, server_default=""),
+    sa.Column("artifact_digest", sa.String(160)),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("modified_at", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.BigInteger),
+    sa.Column("ended_at", sa.BigInteger),
+    sa.Column("workflow_id", sa.String(64), nullable=False),
+    sa.Column("upload_id", sa.Text),
+    sa.Column("recoveries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
+    sa.Index(None, "account_id", "name", unique=True),
+    sa.Index(None, "account_id", "created_at"),
+    sa.Index(None, "account_id", "modified_at"),
+    sa.Index(None, "account_id", "status"),
+    sa.Index(None, "workflow_id", unique=True),
+)
+
+compilation_job_answers = sa.Table(
+    "compilation_job_answers",
+    metadata,
+    sa.Column("job_id", JobId, sa.ForeignKey("compilation_jobs.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("describe", sa.LargeBinary, nullable=False),
+)
+
+component_versions = sa.Table(
+    "component_versions",
+    metadata,
+    sa.Column("arn", sa.String(2048), primary_key=True),
+    sa.Column("account_id", sa.String(12), nullable=False),
+    sa.Column("name", sa.String(128), nullable=False),
+    sa.Column("version", sa.String(64), nullable=False),
+    sa.Column("recipe", sa.LargeBinary, nullable=False),
+    sa.Column("source_arn", sa.String(1600), nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index(None, "account_id", "name", "version", unique=True),
+)
+
+tags = sa.Table(
+    "tags",
+    metadata,
+    sa.Column("resource_arn", sa.String(1600), primary_key=True),
+    sa.Column("key", sa.String(128), primary_key=True),
+    sa.Column("value", sa.String(256), nullable=False),
+)
+
+executors = sa.Table(
+    "executors",
+    metadata,
+    sa.Column("executor_id", sa.String(255), primary_key=True),
+    sa.Column("beat_at", sa.BigInteger, nullable=False),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", sa.String(255), nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+)

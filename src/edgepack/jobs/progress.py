@@ -1,0 +1,53 @@
+"""What a running job tells and asks while bytes flow: progress out, Stop in, neither more often than useful."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from edgepack.jobs.workflow import STATUS_CHECK_SECONDS, JobWork
+
+REPORT_SECONDS = 1.0
+"""How often progress is written to the job's row: Describe shows it, and nobody polls faster."""
+
+
+class Pulse:
+    """Called for every chunk; asks for Stop every quarter second and reports every second.
+
+    Args:
+        work: The kind of work.
+        job: The job, as this worker knows it.
+        report: Writes progress (a fraction of 1) to the job's row; None for work without a measure.
+        monotonic: Seconds.
+    """
+
+    def __init__(
+        self,
+        work: JobWork[Any],
+        job: Any,
+        *,
+        report: Callable[[float], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._work = work
+        self._job = job
+        self._report = report
+        self._monotonic = monotonic
+        self._checked_at = self._reported_at = monotonic()
+
+    def __call__(self, fraction: float = 0.0) -> None:
+        """Go on, or not.
+
+        Args:
+            fraction: How much is done, 0 to 1.
+
+        Raises:
+            JobStoppedError: The job is STOPPING.
+            JobSupersededError: The job is no longer this worker's.
+        """
+        now = self._monotonic()
+        if now - self._checked_at >= STATUS_CHECK_SECONDS:
+            self._checked_at = now
+            self._work.require_running(self._job)
+        if self._report is not None and now - self._reported_at >= REPORT_SECONDS:
+            self._reported_at = now
+            self._report(fraction)

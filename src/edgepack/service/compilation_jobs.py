@@ -1,0 +1,168 @@
+"""CreateCompilationJob, DescribeCompilationJob, ListCompilationJobs, StopCompilationJob, DeleteCompilationJob."""
+
+import uuid
+
+import msgspec
+import sqlalchemy as sa
+
+from edgepack.compilers.options import parse_compiler_options
+from edgepack.contract.arns import compilation_job_arn
+from edgepack.contract.compilation_jobs import (
+    CreateCompilationJobRequest,
+    CreateCompilationJobResponse,
+    DeleteCompilationJobRequest,
+    DescribeCompilationJobRequest,
+    ListCompilationJobsRequest,
+    ListCompilationJobsResponse,
+    StopCompilationJobRequest,
+)
+from edgepack.database import schema, tags
+from edgepack.database.compilation_jobs import compilation_jobs, summary
+from edgepack.database.point_reads import PointRead
+from edgepack.errors import ResourceInUseError, ResourceNotFoundError, ValidationError
+from edgepack.jobs.engine import COMPILATION_QUEUE, COMPILATION_WORKFLOW
+from edgepack.jobs.lifecycle import FINAL, STARTING
+from edgepack.objects.address import parse_s3_uri
+from edgepack.service import stopping
+from edgepack.service.caller import Caller
+from edgepack.service.context import Context
+from edgepack.service.listing import list_jobs
+from edgepack.service.tags import put_new_tags
+
+SORT_COLUMNS = {"Name": "name", "CreationTime": "created_at", "Status": "status"}
+
+
+class CompilationJobs:
+    """The operations on compilation jobs.
+
+    Args:
+        context: The service's means.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._describe = PointRead(context.database, compilation_jobs.describe_query)
+
+    def create(self, caller: Caller, request: CreateCompilationJobRequest) -> CreateCompilationJobResponse:
+        """Write the job and queue its workflow, in one transaction.
+
+        Raises:
+            ValidationError: The members contradict each other, or name something that this service cannot do.
+            ResourceInUseError: The name is taken.
+        """
+        _check(request)
+        arn = compilation_job_arn(caller.region, caller.account_id, request.compilation_job_name)
+        try:
+            self._insert(caller, request, arn)
+        except sa.exc.IntegrityError as error:
+            raise ResourceInUseError(
+                f"Compilation job names must be unique within an AWS account and region, and a compilation job with "
+                f"this name already exists ({arn})."
+            ) from error
+        return CreateCompilationJobResponse(compilation_job_arn=arn)
+
+    def describe(self, caller: Caller, request: DescribeCompilationJobRequest) -> msgspec.Raw:
+        """The job's stored answer.
+
+        Raises:
+            ResourceNotFoundError: There is no such job in the caller's account.
+        """
+        found = self._describe.value(account=caller.account_id, name=request.compilation_job_name)
+        if found is None:
+            raise _not_found(request.compilation_job_name)
+        return msgspec.Raw(found)
+
+    def list(self, caller: Caller, request: ListCompilationJobsRequest) -> ListCompilationJobsResponse:
+        """One page of the account's jobs, by creation time unless `SortBy` says otherwise.
+
+        Raises:
+            ValidationError: The token is not one of ours for this query.
+        """
+        jobs, token = list_jobs(
+            self._context, caller, compilation_jobs, request, columns=SORT_COLUMNS, default_sort="CreationTime"
+        )
+        return ListCompilationJobsResponse(compilation_job_summaries=[summary(job) for job in jobs], next_token=token)
+
+    def stop(self, caller: Caller, request: StopCompilationJobRequest) -> None:
+        """Stop a job: at once if no worker has it yet, else shortly. Repeating it changes nothing.
+
+        Raises:
+            ResourceNotFoundError: There is no such job in the caller's account.
+            ValidationError: The job has COMPLETED or FAILED.
+        """
+        name, now = request.compilation_job_name, self._context.clock()
+        with self._context.database.write() as connection:
+            job = compilation_jobs.named(connection, caller.account_id, name)
+            if job is None:
+                raise _not_found(name)
+            target = stopping.target(job.status, kind="compilation job", name=name)
+            if target is None:
+                return
+            ended = {"ended_at": now} if target in FINAL else {}
+            compilation_jobs.change(
+                connection, job.id, expected={job.status}, status=target, modified_at=now, **ended
+            )
+
+    def delete(self, caller: Caller, request: DeleteCompilationJobRequest) -> None:
+        """Delete a job that has ended, with its tags; what it wrote to S3 stays.
+
+        Raises:
+            ResourceNotFoundError: There is no such job in the caller's account.
+            ResourceInUseError: The job has not ended.
+        """
+        name = request.compilation_job_name
+        with self._context.database.write() as connection:
+            job = compilation_jobs.named(connection, caller.account_id, name)
+            if job is None:
+                raise _not_found(name)
+            if not compilation_jobs.delete(connection, job.id, expected=FINAL):
+                raise ResourceInUseError(
+                    f"Compilation job {name!r} is {job.status}; only a job that has ended can be deleted.",
+                    advice="Stop it first with StopCompilationJob.",
+                )
+            tags.remove_all(connection, job.arn)
+
+    def _insert(self, caller: Caller, request: CreateCompilationJobRequest, arn: str) -> None:
+        now, workflow_id = self._context.clock(), str(uuid.uuid4())
+        with self._context.database.write() as connection:
+            job = compilation_jobs.insert(
+                connection,
+                {
+                    "account_id": caller.account_id,
+                    "name": request.compilation_job_name,
+                    "arn": arn,
+                    "status": STARTING,
+                    "request": msgspec.json.encode(request),
+                    "created_at": now,
+                    "modified_at": now,
+                    "workflow_id": workflow_id,
+                },
+            )
+            put_new_tags(connection, arn, request.tags or [])
+            self._context.work.enqueue(
+                connection,
+                workflow=COMPILATION_WORKFLOW,
+                queue=COMPILATION_QUEUE,
+                workflow_id=workflow_id,
+                job_id=job.id,
+            )
+
+
+def _check(request: CreateCompilationJobRequest) -> None:
+    if request.model_package_version_arn is not None:
+        raise ValidationError(
+            "ModelPackageVersionArn is not supported: there is no model registry here.",
+            advice="Give the model in InputConfig.S3Uri.",
+        )
+    if request.input_config is None:
+        raise ValidationError("InputConfig is required.")
+    output = request.output_config
+    if (output.target_device is None) == (output.target_platform is None):
+        raise ValidationError("Exactly one of OutputConfig.TargetDevice and OutputConfig.TargetPlatform is required.")
+    parse_s3_uri(request.input_config.s3_uri)
+    parse_s3_uri(output.s3_output_location)
+    parse_compiler_options(output.compiler_options)
+
+
+def _not_found(name: str) -> ResourceNotFoundError:
+    return ResourceNotFoundError(f"Could not find compilation job with name {name!r}.")

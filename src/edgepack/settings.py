@@ -1,0 +1,162 @@
+"""Settings: flags over `EDGEPACK_*` variables over `edgepack.toml`; an unknown key is an error, never ignored."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgepack.errors import StateError
+
+ENVIRONMENT_PREFIX = "EDGEPACK_"
+SETTINGS_FILE = "edgepack.toml"
+CONFIG_VARIABLE = "EDGEPACK_CONFIG"
+"""Names another settings file than `./edgepack.toml`."""
+
+DEFAULT_ACCOUNT_ID = "000000000000"
+DEFAULT_REGION = "us-east-1"
+
+
+class SettingsError(StateError):
+    """A setting is unknown, malformed or contradicts another. Nothing was started."""
+
+    code = "InvalidSettings"
+    advice = "See `edgepack serve --help` for the settings and their defaults."
+
+
+class Secret(str):
+    """A string that hides itself in logs and tracebacks; use it as any string."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `edgepack serve`, `worker` and `env` can be told.
+
+    Attributes:
+        data: Folder of keys, the embedded database and the embedded store.
+        host: Address the API listens on.
+        port: The API's port; 0 takes any free one.
+        s3_port: The embedded store's port; 0 takes any free one.
+        workers: Worker processes that `serve` runs; None for half the cores, 0 for none (run `edgepack worker` elsewhere).
+        database: SQLAlchemy URL; None for SQLite in `data`.
+        s3_endpoint: URL of an S3 endpoint to use in place of the embedded store.
+        s3_access_key_id: Key for `s3_endpoint`; None takes boto3's default chain.
+        s3_secret_access_key: Its secret.
+        kms_endpoint: KMS endpoint that `edgepack env` hands to clients.
+        weed: Path of a `weed` binary to run in place of the one that comes with edgepack.
+        account_id: Account of the access key that the first start creates: 12 digits.
+        region: The region in ARNs, and the one clients must sign for.
+        log_level: `debug`, `info`, `warning` or `error`.
+    """
+
+    data: str = "./edgepack-data"
+    host: str = "127.0.0.1"
+    port: int = 8480
+    s3_port: int = 8483
+    workers: int | None = None
+    database: str | None = None
+    s3_endpoint: str | None = None
+    s3_access_key_id: str | None = None
+    s3_secret_access_key: str | None = None
+    kms_endpoint: str | None = None
+    weed: str | None = None
+    account_id: str = DEFAULT_ACCOUNT_ID
+    region: str = DEFAULT_REGION
+    log_level: str = "info"
+
+    @property
+    def data_folder(self) -> Path:
+        """`data` as an absolute path."""
+        return Path(self.data).expanduser().absolute()
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL: the configured one, or SQLite in the data folder."""
+        return self.database or f"sqlite:///{self.data_folder / 'edgepack.db'}"
+
+    @property
+    def worker_count(self) -> int:
+        """Worker processes to run: a packaging job keeps about two cores busy."""
+        return max(1, (os.cpu_count() or 1) // 2) if self.workers is None else self.workers
+
+    def __repr__(self) -> str:
+        shown = msgspec.structs.asdict(self)
+        shown["s3_secret_access_key"] = Secret(self.s3_secret_access_key or "")
+        shown["database"] = Secret(self.database or "")
+        return f"Settings({', '.join(f'{key}={value!r}' for key, value in shown.items())})"
+
+
+def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], folder: Path) -> Settings:
+    """Merge the three sources of settings.
+
+    Args:
+        flags: Command-line values by setting name; None means not given.
+        environ: The environment; every `EDGEPACK_*` name in it must be a setting.
+        folder: Where `edgepack.toml` is looked for, unless `EDGEPACK_CONFIG` names a file.
+
+    Returns:
+        The frozen settings, each value checked.
+
+    Raises:
+        SettingsError: An unknown key, a malformed value, or a contradiction; the message names the key and its source.
+    """
+    merged = _from_file(environ, folder) | _from_environment(environ)
+    merged |= {key: value for key, value in flags.items() if value is not None}
+    try:
+        settings = msgspec.convert(merged, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"Invalid settings: {error}.") from None
+    _check(settings)
+    return settings
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variable, value in environ.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        key = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+        _require_known(key, f"the environment variable {variable}")
+        found[key] = value
+    return found
+
+
+def _from_file(environ: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    named = environ.get(CONFIG_VARIABLE)
+    path = Path(named) if named else folder / SETTINGS_FILE
+    if not named and not path.exists():
+        return {}
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"Cannot read the settings file {path}: {error}.") from error
+    settings = {key.replace("-", "_"): value for key, value in found.items()}
+    for key in settings:
+        _require_known(key, str(path))
+    return settings
+
+
+def _require_known(key: str, source: str) -> None:
+    if key not in Settings.__struct_fields__:
+        known = ", ".join(Settings.__struct_fields__)
+        raise SettingsError(f"Unknown setting {key!r} in {source}. Known settings: {known}.")
+
+
+def _check(settings: Settings) -> None:
+    for name, port in (("port", settings.port), ("s3_port", settings.s3_port)):
+        if not 0 <= port <= 65535:  # noqa: PLR2004 - the range of TCP ports
+            raise SettingsError(f"Setting {name!r} is {port}; a port is 0 (any free one) to 65535.")
+    if settings.workers is not None and settings.workers < 0:
+        raise SettingsError(f"Setting 'workers' is {settings.workers}; it cannot be negative.")
+    if not (settings.account_id.isascii() and settings.account_id.isdigit() and len(settings.account_id) == 12):  # noqa: PLR2004 - an AWS account's length
+        raise SettingsError(f"Setting 'account_id' is {settings.account_id!r}; an account is 12 digits.")
+    if settings.log_level not in {"debug", "info", "warning", "error"}:
+        raise SettingsError(f"Setting 'log_level' is {settings.log_level!r}; use debug, info, warning or error.")
+    if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
+        raise SettingsError("Settings 's3_access_key_id' and 's3_secret_access_key' go together.")

@@ -1,0 +1,75 @@
+"""A real server for tests, started and used as a user would."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+EDGEPACK = [sys.executable, "-m", "edgepack"]
+READY_SECONDS = 60.0
+JOB_SECONDS = 90.0
+ROLE = "arn:aws:iam::000000000000:role/SageMakerEdge"
+FINAL = frozenset({"COMPLETED", "FAILED", "STOPPED"})
+
+
+@dataclass
+class RunningServer:
+    """A real `edgepack serve` process and the ways tests talk to it."""
+
+    data: Path
+    process: "subprocess.Popen[str]"
+    ready_line: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def client(self, service: str, **config: Any) -> Any:
+        """A boto3 client configured by the variables of `edgepack env` only."""
+        session = boto3.Session(
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.environment["AWS_REGION"],
+        )
+        variable = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"
+        return session.client(service, endpoint_url=self.environment[variable], config=Config(**config))
+
+    def stop(self) -> None:
+        """End it as an operator does, and see it end."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(READY_SECONDS)
+
+
+def start_server(data: Path, *flags: str) -> RunningServer:
+    """Start a server on free ports and wait for its ready line."""
+    log = (data.parent / f"{data.name}.log").open("ab")
+    command = [*EDGEPACK, "serve", "--data", str(data), "--port", "0", "--s3-port", "0", *flags]
+    with log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line.startswith("edgepack ready"):
+        process.kill()
+        raise AssertionError(f"no ready line but {line!r}; log:\n{Path(log.name).read_text()}")
+    server = RunningServer(data, process, line)
+    answer = subprocess.run(
+        [*EDGEPACK, "env", "--data", str(data), "--format", "json"], check=True, capture_output=True, text=True
+    )
+    server.environment = json.loads(answer.stdout)
+    return server
+
+
+def wait_for(describe: Callable[[], dict[str, Any]], member: str, *, until: frozenset[str] = FINAL) -> dict[str, Any]:
+    """Poll until a job's status is one of `until`; its last description."""
+    deadline = time.monotonic() + JOB_SECONDS
+    while time.monotonic() < deadline:
+        description = describe()
+        if description[member] in until:
+            return description
+        time.sleep(0.05)
+    raise AssertionError(f"still {description[member]} after {JOB_SECONDS} s: {description}")
