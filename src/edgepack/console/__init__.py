@@ -1,0 +1,1 @@
+"""The web page: what a person sees who opens the server in a browser."""

@@ -1,0 +1,166 @@
+"""The ASGI application: every request on its way from head to answer."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from edgepack import __version__
+from edgepack.console.page import Page, render_page
+from edgepack.contract.operations import OPERATIONS
+from edgepack.service.caller import Credential
+from edgepack.service.operations import Operations
+from edgepack.wire.authentication import Authenticator
+from edgepack.wire.body import BODY_SECONDS, MAX_BODY_BYTES, BodyReader, ClientDisconnectedError
+from edgepack.wire.errors import fault_of
+from edgepack.wire.identifiers import RequestIds
+from edgepack.wire.json11 import Json11
+from edgepack.wire.messages import Receive, Request, Response, Scope, Send, read_head, send_response
+from edgepack.wire.performing import Performer
+from edgepack.wire.query import FORM, Query
+from edgepack.wire.rest import RestJson
+from edgepack.wire.served import SERVICE_TITLES, WireProtocol
+from edgepack.wire.throttling import READ_RATE, WORK_RATE, Rate
+
+HEALTHY: Final = Response(b'{"status":"ok"}', b"application/json", headers=((b"cache-control", b"no-store"),))
+"""The answer of `GET /healthz`: the process lives and its event loop turns. It promises nothing about the database."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one caller may ask of the server.
+
+    Attributes:
+        read_rate: Requests for operations that run on the event loop, for each access key; None for no limit.
+        work_rate: Requests for operations that run in a thread, likewise.
+        max_body_bytes: The largest body that is read.
+        body_seconds: How long one body may take to arrive.
+    """
+
+    read_rate: Rate | None = READ_RATE
+    work_rate: Rate | None = WORK_RATE
+    max_body_bytes: int = MAX_BODY_BYTES
+    body_seconds: float = BODY_SECONDS
+
+
+class App:
+    """The application; made by `create_app`.
+
+    Args:
+        authenticator: Proves who sent a request.
+        performer: Carries out operations.
+        bodies: Reads bodies.
+        operations: The handlers.
+        pages: What is served to anyone, by path.
+    """
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        performer: Performer,
+        bodies: BodyReader,
+        operations: Operations,
+        pages: Mapping[bytes, Response],
+    ) -> None:
+        self._authenticator = authenticator
+        self._performer = performer
+        self._bodies = bodies
+        self._pages = pages
+        self._json = Json11(operations)
+        self._query = Query(operations)
+        self._rest = RestJson()
+        self._ids = RequestIds(int.from_bytes(os.urandom(16)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection: an HTTP request, or the server's start and stop."""
+        if scope["type"] == "http":
+            await self._serve(read_head(scope), receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    def close(self) -> None:
+        """Release the threads; for whoever runs the application without the lifespan protocol."""
+        self._performer.close()
+        self._authenticator.close()
+
+    async def _serve(self, request: Request, receive: Receive, send: Send) -> None:
+        request_id = self._ids.next()
+        if request.method in {"GET", "HEAD"} and request.path in self._pages:
+            await send_response(send, self._pages[request.path], request_id)
+            return
+        protocol = self._protocol(request)
+        try:
+            response = await self._answer(protocol, request, receive, request_id)
+        except ClientDisconnectedError:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an AWS error and the log the rest
+            response = protocol.refuse(fault_of(error, request_id), request_id)
+        await send_response(send, response, request_id)
+
+    async def _answer(self, protocol: WireProtocol, request: Request, receive: Receive, request_id: bytes) -> Response:
+        claim = self._authenticator.examine(request, protocol.services(request))
+        body = await self._bodies.read(receive, request.headers.get(b"content-length"))
+        caller = await self._authenticator.prove(claim, request, body)
+        served, decoded = protocol.read(request, body)
+        result = await self._performer.perform(served.handler, caller, decoded)
+        return protocol.answer(served, result, request_id)
+
+    def _protocol(self, request: Request) -> WireProtocol:
+        if request.path == b"/":
+            if b"x-amz-target" in request.headers:
+                return self._json
+            if request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == FORM:
+                return self._query
+        return self._rest
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(
+    *,
+    operations: Operations,
+    lookup: Callable[[str], Credential | None],
+    region: str,
+    clock: Callable[[], float] = time.time,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> App:
+    """Make the application.
+
+    Args:
+        operations: Handlers by operation name; every name must be one of the contract's.
+        lookup: Finds an active access key by its id; called in a thread, at most every two seconds for each key.
+        region: The region that requests must be signed for.
+        clock: Epoch seconds, for signatures and for the expiry of credentials.
+        limits: What one caller may ask of the server.
+
+    Returns:
+        An ASGI 3 application for one event loop.
+    """
+    page = render_page(version=__version__, region=region, operations=_operations_by_title(operations))
+    return App(
+        authenticator=Authenticator(lookup, region=region, clock=clock),
+        performer=Performer(read_rate=limits.read_rate, work_rate=limits.work_rate),
+        bodies=BodyReader(max_bytes=limits.max_body_bytes, seconds=limits.body_seconds),
+        operations=operations,
+        pages={b"/healthz": HEALTHY, b"/console": _page_response(page)},
+    )
+
+
+def _operations_by_title(operations: Operations) -> dict[str, list[str]]:
+    return {
+        title: names
+        for service, title in SERVICE_TITLES.items()
+        if (names := sorted(name for name in operations if OPERATIONS[name].service == service))
+    }
+
+
+def _page_response(page: Page) -> Response:
+    headers = tuple((name.encode(), value.encode()) for name, value in page.headers.items())
+    return Response(page.html.encode(), b"text/html; charset=utf-8", headers=headers)

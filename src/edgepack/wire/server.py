@@ -1,0 +1,156 @@
+"""Running the application under uvicorn with uvloop and httptools, in this process, until told to stop."""
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from edgepack.errors import StateError
+from edgepack.wire.app import App
+from edgepack.wire.connection import LimitedConnection
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long an idle connection is kept: longer than clients and load balancers keep theirs (most of them 60 s), so that
+they, not we, close it; a server that closes first races with the next request."""
+
+SHUTDOWN_SECONDS: Final = 10
+"""How long requests that are being served get to finish once the server is told to stop."""
+
+MAX_CONNECTIONS: Final = 1000
+"""Open connections, beyond which requests are answered with 503. Below the usual limit of 1024 open files."""
+
+BACKLOG: Final = 1024
+"""Connections that the kernel holds until they are accepted."""
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class ListenError(StateError):
+    """The address cannot be listened on."""
+
+    code = "CannotListen"
+    advice = "Choose another port with --port (0 takes any free one), or end what uses this one."
+
+
+class ApiServer:
+    """A server for one run.
+
+    Args:
+        app: What to serve.
+        host: Address to listen on, a name or an IPv4 or IPv6 address.
+        port: Port; 0 takes any free one.
+
+    Raises:
+        ListenError: The address cannot be listened on.
+    """
+
+    def __init__(self, app: App, *, host: str, port: int) -> None:
+        self._socket = _listen(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self._server = _Server(configure(app))
+
+    def run(self, on_ready: Callable[[int], object] | None = None) -> None:
+        """Serve until `stop`, or, in the main thread, until SIGTERM or SIGINT; requests being served are finished.
+
+        Args:
+            on_ready: Called once with the real port when requests are accepted.
+        """
+        self._server.on_started = None if on_ready is None else lambda: on_ready(self.port)
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._socket.close()
+
+    def stop(self) -> None:
+        """Have `run` return soon; from any thread, also before it was called."""
+        self._server.should_exit = True
+
+
+def serve(app: App, *, host: str, port: int, on_ready: Callable[[int], object] | None = None) -> None:
+    """Serve until told to stop; see `ApiServer`.
+
+    Args:
+        app: What to serve.
+        host: Address to listen on.
+        port: Port; 0 takes any free one.
+        on_ready: Called once with the real port when requests are accepted.
+
+    Raises:
+        ListenError: The address cannot be listened on.
+    """
+    ApiServer(app, host=host, port=port).run(on_ready)
+
+
+def configure(app: Callable[..., object]) -> uvicorn.Config:
+    """The configuration of uvicorn; the benchmarks run their comparison under the same one.
+
+    Args:
+        app: An ASGI 3 application.
+    """
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=LimitedConnection,
+        ws="none",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        limit_concurrency=MAX_CONNECTIONS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """The server of uvicorn, which tells when it is up and leaves signals as it found them."""
+
+    on_started: Callable[[], object] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.on_started is not None:
+            self.on_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override] # uvicorn's says Generator
+        """Stop on a signal and return; uvicorn's own raises the signal again, which ends the process uncleaned."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
+        """Stop; at the second SIGINT without waiting for requests."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ListenError(f"Cannot listen on {host} port {port}: {error}.") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ListenError(f"Cannot listen on {host} port {port}: {error}.") from error
+    return listener
