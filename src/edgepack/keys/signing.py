@@ -1,0 +1,253 @@
+"""The signing keys of one edgepack: a root, which devices trust, and a signing certificate under it.
+
+Made on first start in the data folder. Certificate profile: docs/package-format.md, "Certificates" (RFC 5280).
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from edgepack.durable import SECRET_FILE_MODE, sync_folder, write_file
+from edgepack.errors import StateError
+
+KEYS_FOLDER = "keys"
+ROOT_KEY, ROOT_CERTIFICATE = "root.key.pem", "root.pem"
+SIGNING_KEY, SIGNING_CERTIFICATE = "signing.key.pem", "signing.pem"
+
+ROOT_VALIDITY = timedelta(days=20 * 365)
+SIGNING_VALIDITY = timedelta(days=10 * 365)
+"""Devices live long and have no way to be told of a new root; the signing certificate ends well before its root."""
+
+BACKDATING = timedelta(minutes=5)
+"""Certificates are valid from a little before they are made: clocks of other machines may be behind."""
+
+KEYS_FOLDER_MODE = 0o700
+
+
+class SigningKeyError(StateError):
+    """The signing keys are missing, damaged, or do not belong together. Nothing was signed."""
+
+    code = "SigningKeyUnusable"
+    advice = "Restore the keys folder from a backup; without it, devices must be given a new root certificate."
+
+
+class FileSigner:
+    """Signs with a private key held in memory, read from a file.
+
+    Args:
+        key: P-256 private key.
+        certificates: Signing certificate first, root last; empty for a bare key.
+
+    Raises:
+        SigningKeyError: The key is of another kind, or not that of the certificate.
+    """
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, certificates: Sequence[x509.Certificate] = ()) -> None:
+        if not isinstance(key.curve, ec.SECP256R1):
+            raise SigningKeyError(f"The signing key is on the curve {key.curve.name}; P-256 is needed.")
+        if certificates and certificates[0].public_key() != key.public_key():
+            raise SigningKeyError("The signing key is not the one in the signing certificate.")
+        self._key = key
+        self._chain = tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)
+
+    def __repr__(self) -> str:
+        return f"<FileSigner with {len(self._chain)} certificates>"
+
+    @property
+    def certificate_chain(self) -> Sequence[bytes]:
+        """DER certificates, signing certificate first, root last; empty for a bare key."""
+        return self._chain
+
+    @property
+    def public_key(self) -> bytes:
+        """DER SubjectPublicKeyInfo."""
+        return self._key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def sign(self, message: bytes) -> bytes:
+        """DER ECDSA signature over the SHA-256 of `message`; the nonce is derived from both (RFC 6979), not drawn."""
+        return self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+
+
+def ensure_signing_keys(data: Path, *, now: datetime) -> FileSigner:
+    """The data folder's signer; its keys are made if there are none yet.
+
+    Safe to call from any number of processes at once: one makes the keys, the others wait and load them.
+
+    Args:
+        data: The data folder; created when missing.
+        now: Aware time from which new certificates are valid.
+
+    Raises:
+        SigningKeyError: Keys are there but cannot be used. They are never replaced.
+        StateError: The folder cannot be written.
+    """
+    folder = data / KEYS_FOLDER
+    try:
+        folder.mkdir(mode=KEYS_FOLDER_MODE, parents=True, exist_ok=True)
+        with _locked(folder):
+            if not (folder / SIGNING_CERTIFICATE).exists():
+                _create(folder, now)
+    except OSError as error:
+        raise StateError(f"The signing keys cannot be made in {folder}: {error.strerror}.") from error
+    return load_signer(data)
+
+
+def load_signer(data: Path) -> FileSigner:
+    """The data folder's signer.
+
+    Raises:
+        SigningKeyError: Its keys are missing, damaged, or do not belong together.
+    """
+    folder = data / KEYS_FOLDER
+    certificates = [_load_certificate(folder / name) for name in (SIGNING_CERTIFICATE, ROOT_CERTIFICATE)]
+    return FileSigner(_load_key(folder / SIGNING_KEY), certificates)
+
+
+def signer_from_key_file(path: Path) -> FileSigner:
+    """A signer without certificates from a PEM file with an unencrypted P-256 private key.
+
+    Raises:
+        SigningKeyError: The file is missing or holds something else.
+    """
+    return FileSigner(_load_key(path))
+
+
+def export_trust(data: Path) -> bytes:
+    """The root certificate, PEM: what devices and `edgepack verify --trust` need.
+
+    Raises:
+        SigningKeyError: There is none.
+    """
+    return _load_certificate(data / KEYS_FOLDER / ROOT_CERTIFICATE).public_bytes(serialization.Encoding.PEM)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _create(folder: Path, now: datetime) -> None:
+    """Make all four files; the signing certificate comes last and marks them complete."""
+    root_key, signing_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root = make_root_certificate(root_key, now=now)
+    signing = make_signing_certificate(signing_key.public_key(), root, root_key, now=now)
+    for name, data in (
+        (ROOT_KEY, _private_pem(root_key)),
+        (ROOT_CERTIFICATE, root.public_bytes(serialization.Encoding.PEM)),
+        (SIGNING_KEY, _private_pem(signing_key)),
+        (SIGNING_CERTIFICATE, signing.public_bytes(serialization.Encoding.PEM)),
+    ):
+        write_file(folder / name, data, mode=SECRET_FILE_MODE)
+    sync_folder(folder.parent)
+
+
+def make_root_certificate(key: ec.EllipticCurvePrivateKey, *, now: datetime) -> x509.Certificate:
+    """A self-signed CA certificate that may certify signing certificates and nothing below them."""
+    name = _name("edgepack root")
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    return (
+        _builder(name, name, key.public_key(), now, ROOT_VALIDITY)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(certificates=True), critical=True)
+        .add_extension(identifier, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def make_signing_certificate(
+    public_key: ec.EllipticCurvePublicKey, root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey, *, now: datetime
+) -> x509.Certificate:
+    """A certificate that may sign packages (key usage digitalSignature, extended key usage codeSigning)."""
+    root_identifier = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return (
+        _builder(_name("edgepack signing"), root.subject, public_key, now, SIGNING_VALIDITY)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_identifier), critical=False
+        )
+        .sign(root_key, hashes.SHA256())
+    )
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, validity: timedelta
+) -> x509.CertificateBuilder:
+    start = (now - BACKDATING).replace(microsecond=0)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + validity)
+    )
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "edgepack"),
+        x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+    ])
+
+
+def _key_usage(*, certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=certificates,
+        crl_sign=certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SigningKeyError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(_read(path), password=None)
+    except (ValueError, TypeError):
+        raise SigningKeyError(f"{path} does not hold an unencrypted PEM private key.") from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise SigningKeyError(f"{path} does not hold an elliptic curve key.")
+    return key
+
+
+def _load_certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(_read(path))
+    except ValueError:
+        raise SigningKeyError(f"{path} does not hold a PEM certificate.") from None

@@ -1,0 +1,105 @@
+"""The gzip file format (RFC 1952) and deflate's stored blocks (RFC 1951, 3.2.4), as far as packages need them."""
+
+import struct
+from collections.abc import Callable, Iterator
+
+from isal import isal_zlib
+
+from edgepack.package.errors import GzipError, NotGzipError
+from edgepack.package.limits import GZIP_HEADER_SIZE_MAX
+
+MAGIC = b"\x1f\x8b"
+METHOD_DEFLATE = 8
+FLAG_HEADER_CRC, FLAG_EXTRA, FLAG_NAME, FLAG_COMMENT = 0x02, 0x04, 0x08, 0x10
+FLAGS_RESERVED = 0xE0
+
+CANONICAL_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+"""The header of every package: no flags, no time, no compression hint, unknown system. Nothing to hide anything in."""
+
+STORED_BLOCK_MAX = 65535
+"""Bytes in one stored deflate block: its length field has 16 bits."""
+
+STORED_BLOCK_HEADER_SIZE = 5
+TRAILER_SIZE = 8
+"""Bytes of a member's trailer: CRC-32 and ISIZE (inflated size modulo 2**32), both little endian."""
+
+ReadExactly = Callable[[int], bytes]
+"""Returns that many next bytes, or raises TruncatedError."""
+
+
+def read_header(read: ReadExactly) -> int:
+    """Read one member's header, however its flags are set.
+
+    Args:
+        read: Gives the next bytes.
+
+    Returns:
+        The header's size in bytes.
+
+    Raises:
+        NotGzipError: It does not start as gzip does.
+        GzipError: Unknown method, reserved flags, or a wrong header checksum.
+        TruncatedError: The bytes end inside it.
+    """
+    header = bytearray(read(2))
+    if header != MAGIC:
+        raise NotGzipError("The model artifact is not a gzip file.")
+    header += read(8)
+    method, flags = header[2], header[3]
+    if method != METHOD_DEFLATE or flags & FLAGS_RESERVED:
+        raise GzipError(f"The gzip header asks for method {method} and flags {flags:#04x}, which RFC 1952 does not define.")
+    if flags & FLAG_EXTRA:
+        size = read(2)
+        header += size + read(int.from_bytes(size, "little"))
+    for flag in (FLAG_NAME, FLAG_COMMENT):
+        if flags & flag:
+            header += _zero_terminated(read)
+    if flags & FLAG_HEADER_CRC:
+        _check_header_crc(bytes(header), read(2))
+        return len(header) + 2
+    return len(header)
+
+
+def _zero_terminated(read: ReadExactly) -> bytes:
+    text = bytearray()
+    while not text.endswith(b"\0"):
+        text += read(1)
+        if len(text) > GZIP_HEADER_SIZE_MAX:
+            raise GzipError(f"A name in the gzip header is longer than {GZIP_HEADER_SIZE_MAX} bytes.")
+    return bytes(text)
+
+
+def _check_header_crc(header: bytes, stored: bytes) -> None:
+    if isal_zlib.crc32(header) & 0xFFFF != int.from_bytes(stored, "little"):
+        raise GzipError("The gzip header's own checksum is wrong.")
+
+
+def stored_blocks(data: bytes) -> Iterator[bytes]:
+    """`data` as non-final stored deflate blocks, which end on a byte boundary: any deflate stream may follow them.
+
+    Args:
+        data: What the blocks inflate to; at least one byte.
+
+    Yields:
+        Block headers and payloads in turn.
+    """
+    view = memoryview(data)
+    for start in range(0, len(data), STORED_BLOCK_MAX):
+        block = view[start : start + STORED_BLOCK_MAX]
+        yield struct.pack("<BHH", 0, len(block), len(block) ^ 0xFFFF)
+        yield bytes(block)
+
+
+def stored_size(size: int) -> int:
+    """Bytes that `stored_blocks` makes of `size` bytes."""
+    return size + -(-size // STORED_BLOCK_MAX) * STORED_BLOCK_HEADER_SIZE
+
+
+def trailer(crc32: int, size: int) -> bytes:
+    """A member's trailer.
+
+    Args:
+        crc32: CRC-32 of the inflated bytes.
+        size: Their number; the field keeps it modulo 2**32.
+    """
+    return struct.pack("<II", crc32, size & 0xFFFFFFFF)

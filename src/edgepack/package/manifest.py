@@ -1,0 +1,165 @@
+"""The manifest: what stands in `sagemaker_edge_manifest`, and the one way to spell it as bytes.
+
+JSON in canonical form (RFC 8785 restricted to strings, integers, arrays and objects: sorted keys, no white space, UTF-8), and a
+closed schema: a member that this version does not know is refused, so that nothing in it goes unseen.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from edgepack.package.errors import IdentityError, ManifestError
+from edgepack.package.tar_stream import FileEntry
+
+SCHEMA_VERSION = "1.0"
+"""Version of the manifest and of the signed section. A reader refuses versions it does not know."""
+
+IDENTITY_TEXT_MAX = 255
+"""Characters of one identity value: the widest of the limits that the edge packaging API sets on them."""
+
+_IDENTITY_TEXT = re.compile(r"[^\x00-\x1f\x7f]+")
+
+MODEL_NAME, MODEL_VERSION = "model_name", "model_version"
+COMPILATION_JOB_NAME, TARGET_DEVICE = "compilation_job_name", "target_device"
+
+
+class TargetPlatform(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What the model was compiled for, in the words of the CreateCompilationJob API's `TargetPlatform`.
+
+    Attributes:
+        accelerator: `INTEL_GRAPHICS`, `MALI`, `NVIDIA`, `NNA` or None.
+        arch: For example `X86_64` or `ARM64`.
+        os: `LINUX` or `ANDROID`.
+    """
+
+    accelerator: str | None = None
+    arch: str
+    os: str
+
+
+class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model a package holds.
+
+    Attributes:
+        model_name: The edge packaging job's ModelName.
+        model_version: Its ModelVersion.
+        target_platform: What it was compiled for, where the compilation job named a platform.
+        target_device: What it was compiled for, where the compilation job named a device.
+        compilation_job_name: The compilation job it comes from.
+    """
+
+    model_name: str
+    model_version: str
+    target_platform: TargetPlatform | None = None
+    target_device: str | None = None
+    compilation_job_name: str | None = None
+
+    def metadata(self) -> dict[str, str]:
+        """The manifest's `metadata` section.
+
+        Raises:
+            IdentityError: A value is empty, too long, or has control characters.
+        """
+        values = {
+            COMPILATION_JOB_NAME: self.compilation_job_name,
+            MODEL_NAME: self.model_name,
+            MODEL_VERSION: self.model_version,
+            TARGET_DEVICE: self.target_device,
+        }
+        metadata = {name: value for name, value in values.items() if value is not None}
+        for name, value in metadata.items():
+            if len(value) > IDENTITY_TEXT_MAX or not _IDENTITY_TEXT.fullmatch(value):
+                raise IdentityError(f"The {name} must have 1 to {IDENTITY_TEXT_MAX} characters, none of them a control one.")
+        return metadata
+
+
+class ManifestBody(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False
+):
+    """The manifest without its signature: what `manifest_sha256` of the signed statement is the digest of.
+
+    Attributes:
+        certificate_chain: PEM certificates, the signing one first, the root last; empty for a bare key.
+        files: Every regular file, in archive order.
+        metadata: `model_name`, `model_version` and optional further texts.
+        schema_version: `SCHEMA_VERSION`.
+        target_platform: As in `ModelIdentity`.
+    """
+
+    certificate_chain: Sequence[str]
+    files: Sequence[FileEntry]
+    metadata: Mapping[str, str]
+    schema_version: str
+    target_platform: TargetPlatform | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
+    """The whole manifest.
+
+    Attributes:
+        signature: The signature bundle's canonical JSON.
+
+    The others are those of `ManifestBody`.
+    """
+
+    certificate_chain: Sequence[str]
+    files: tuple[FileEntry, ...]
+    metadata: dict[str, str]
+    schema_version: str
+    signature: msgspec.Raw
+    target_platform: TargetPlatform | None = None
+
+    def body(self) -> ManifestBody:
+        """The part that is signed."""
+        return ManifestBody(
+            certificate_chain=self.certificate_chain,
+            files=self.files,
+            metadata=self.metadata,
+            schema_version=self.schema_version,
+            target_platform=self.target_platform,
+        )
+
+    def identity(self) -> ModelIdentity:
+        """Which model the package holds.
+
+        Raises:
+            ManifestError: The metadata lacks the model's name or version.
+        """
+        if MODEL_NAME not in self.metadata or MODEL_VERSION not in self.metadata:
+            raise ManifestError("The manifest's metadata lacks the model's name or version.")
+        return ModelIdentity(
+            model_name=self.metadata[MODEL_NAME],
+            model_version=self.metadata[MODEL_VERSION],
+            target_platform=self.target_platform,
+            target_device=self.metadata.get(TARGET_DEVICE),
+            compilation_job_name=self.metadata.get(COMPILATION_JOB_NAME),
+        )
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def canonical_json(value: object) -> bytes:
+    """The one spelling of a structure: keys sorted, no white space, UTF-8."""
+    return _encoder.encode(value)
+
+
+def decode_manifest(data: bytes | bytearray | memoryview) -> Manifest:
+    """Parse a manifest and require the canonical spelling.
+
+    Raises:
+        ManifestError: It is not JSON of the schema, of another version, or spelt otherwise.
+    """
+    try:
+        manifest = msgspec.json.decode(data, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ManifestError(f"The manifest does not follow its schema: {error}.") from None
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise ManifestError(
+            f"The manifest has the schema version {manifest.schema_version!r}; this edgepack reads {SCHEMA_VERSION}.",
+            advice="Verify it with a newer edgepack.",
+        )
+    if canonical_json(manifest) != data:
+        raise ManifestError("The manifest is not in canonical form.")
+    return manifest

@@ -1,0 +1,158 @@
+"""Which names a member may have, and which names cannot live side by side.
+
+Two members must never be one file on any system the package may be unpacked on, and no name may lead out of the folder.
+So names are compared as a case-insensitive, Unicode-normalising file system would compare them.
+"""
+
+import re
+import unicodedata
+
+from edgepack.package.errors import (
+    ArchiveTooLargeError,
+    DuplicateMemberError,
+    ForeignManifestError,
+    UnsafeMemberError,
+    shown,
+)
+from edgepack.package.limits import COMPONENT_SIZE_MAX, NAME_SIZE_MAX
+
+MANIFEST_NAME = "sagemaker_edge_manifest"
+"""The manifest's member name, as the devices' software expects it (no extension)."""
+
+_PLAIN = re.compile(rb"(?:\./)?((?:[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,98}/)*[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,98})")
+"""Names that need no further look: relative, ASCII, no empty, `.` or `..` component, each within its bound."""
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, line separators and direction overrides: they make a listing show what is not there."""
+
+
+def normalised(raw: bytes) -> str:
+    """The path a member's name stands for, below the folder it is unpacked in.
+
+    Args:
+        raw: The name as the archive has it, without a directory's trailing slash.
+
+    Returns:
+        The path with `/` between components and no `.` component; empty for the folder itself.
+
+    Raises:
+        UnsafeMemberError: The name is absolute, leads upwards, or is not portable text.
+    """
+    if len(raw) < 100 and (plain := _PLAIN.fullmatch(raw)):  # noqa: PLR2004 - the pattern's own bound
+        return plain[1].decode("ascii")
+    text = _decoded(raw)
+    if text.startswith("/"):
+        raise UnsafeMemberError(f"The member {shown(text)} has an absolute path.")
+    parts = text.split("/")
+    if ".." in parts:
+        raise UnsafeMemberError(f"The member {shown(text)} leads out of the folder it is unpacked in.")
+    kept = [part for part in parts if part != "."]
+    if "" in kept:
+        raise UnsafeMemberError(f"The member {shown(text)} has an empty component in its path.")
+    if any(len(part.encode()) > COMPONENT_SIZE_MAX for part in kept):
+        raise UnsafeMemberError(f"The member {shown(text)} has a component of more than {COMPONENT_SIZE_MAX} bytes.")
+    return "/".join(kept)
+
+
+def _decoded(raw: bytes) -> str:
+    if not raw:
+        raise UnsafeMemberError("A member has an empty name.")
+    if len(raw) > NAME_SIZE_MAX:
+        raise UnsafeMemberError(f"The member {shown(raw)} has a name of more than {NAME_SIZE_MAX} bytes.")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UnsafeMemberError(f"The member {shown(raw)} has a name that is not UTF-8.") from None
+    if _CONTROL.search(text):
+        raise UnsafeMemberError(f"The member {shown(text)} has a control character in its name.")
+    if "\\" in text or _DRIVE.match(text):
+        raise UnsafeMemberError(f"The member {shown(text)} has a backslash or a drive letter in its name.")
+    return text
+
+
+def collision_key(path: str) -> str:
+    """What a case-insensitive, Unicode-normalising file system takes the path for.
+
+    Two paths with the same key may be one file. Trailing dots and spaces of components go, as they do on Windows.
+    """
+    if path.isascii():
+        folded = path.lower()
+    else:
+        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
+    if "./" in folded or " /" in folded or folded.endswith((".", " ")):
+        return "/".join(part.rstrip(". ") for part in folded.split("/"))
+    return folded
+
+
+class Namespace:
+    """The names an archive has used so far.
+
+    Args:
+        size_max: Sum of the names' UTF-8 bytes at most.
+    """
+
+    def __init__(self, size_max: int) -> None:
+        self._files: dict[str, str] = {}
+        self._directories: dict[str, str] = {}
+        self._listed: set[str] = set()
+        self._size_left = size_max
+
+    def add_file(self, raw: bytes) -> str:
+        """Take a regular file's name.
+
+        Returns:
+            The file's normalised path.
+
+        Raises:
+            UnsafeMemberError: The name is not acceptable by itself.
+            DuplicateMemberError: It collides with an earlier one.
+            ForeignManifestError: It is the manifest's.
+            ArchiveTooLargeError: The names together exceed their bound.
+        """
+        path = normalised(raw)
+        if not path:
+            raise UnsafeMemberError(f"The member {shown(raw)} names the folder itself, but is a file.")
+        key = self._admitted(path)
+        if key in self._files or key in self._directories:
+            self._collision(path, key)
+        self._add_parents(path, key)
+        self._files[key] = path
+        return path
+
+    def add_directory(self, raw: bytes) -> None:
+        """Take a directory's name (without the trailing slash); raises as `add_file`."""
+        path = normalised(raw)
+        key = self._admitted(path)
+        if key in self._listed or key in self._files or self._directories.get(key, path) != path:
+            self._collision(path, key)
+        self._add_parents(path, key)
+        self._listed.add(key)
+        self._directories[key] = path
+
+    def _admitted(self, path: str) -> str:
+        self._size_left -= len(path)
+        if self._size_left < 0:
+            raise ArchiveTooLargeError(f"The members' names exceed their bound at {shown(path)}.")
+        key = collision_key(path)
+        if key.startswith(MANIFEST_NAME) and key.partition("/")[0] == MANIFEST_NAME:
+            raise ForeignManifestError(f"The archive already has a member {shown(path)}.")
+        return key
+
+    def _add_parents(self, path: str, key: str) -> None:
+        while (cut := path.rfind("/")) >= 0:
+            path, key = path[:cut], key[: key.rfind("/")]
+            known = self._directories.get(key)
+            if known == path:
+                return
+            if known is not None or key in self._files:
+                self._collision(path, key)
+            self._directories[key] = path
+
+    def _collision(self, path: str, key: str) -> None:
+        other = self._files.get(key) or self._directories.get(key, path)
+        if other == path:
+            raise DuplicateMemberError(f"The member {shown(path)} is there twice, or is a file and a folder at once.")
+        raise DuplicateMemberError(
+            f"The members {shown(other)} and {shown(path)} are the same file on systems that ignore case or Unicode form."
+        )
