@@ -10,7 +10,8 @@ from edgepack.contract.fields import (
     AwsArn,
     ContextAssertion,
     ExternalId,
-    PackedPolicySize,
+    MinimumSessionTokenSize,
+    NonNegativeInteger,
     RoleDurationSeconds,
     RoleSessionName,
     SerialNumber,
@@ -72,6 +73,7 @@ class AssumeRoleRequest(Shape, frozen=True, kw_only=True):
     token_code: TokenCode | None = None
     source_identity: SourceIdentity | None = None
     provided_contexts: Annotated[list[ProvidedContext], msgspec.Meta(min_length=1, max_length=5)] | None = None
+    minimum_session_token_size: MinimumSessionTokenSize | None = None
 
 
 class Credentials(Shape, frozen=True, kw_only=True):
@@ -98,5 +100,7 @@ class AssumeRoleResponse(Shape, frozen=True, kw_only=True):
 
     credentials: Credentials | None = None
     assumed_role_user: AssumedRoleUser | None = None
-    packed_policy_size: PackedPolicySize | None = None
+    packed_policy_size: NonNegativeInteger | None = None
     source_identity: SourceIdentity | None = None
+    session_token_utilization: NonNegativeInteger | None = None
+    session_token_size: NonNegativeInteger | None = None

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from edgepack.contract import compilation_jobs as contract
 from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
 from edgepack.database import components
 from edgepack.database.compilation_jobs import compilation_jobs
@@ -26,7 +27,7 @@ from edgepack.jobs.workflow import Clock, Facts, JobWork
 from edgepack.objects.address import S3Address, parse_object_uri
 from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
-from edgepack.package.manifest import ModelIdentity
+from edgepack.package.manifest import ModelIdentity, TargetPlatform
 from edgepack.package.signature import Signer
 
 
@@ -67,7 +68,9 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
 
     def clean_up(self, job: EdgePackagingJob) -> None:
         """Abort the open upload, delete the package and the component that this job wrote."""
-        remove_written(self._store, S3Address(job.output_bucket, job.output_key), upload_id=job.upload_id, owner=job.arn)
+        remove_written(
+            self._store, S3Address(job.output_bucket, job.output_key), upload_id=job.upload_id, owner=job.arn
+        )
         with self.database.write() as connection:
             components.remove_of(connection, job.arn)
 
@@ -146,16 +149,18 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
 
 
 def _identity(job: EdgePackagingJob, compiled: CompilationJob) -> ModelIdentity:
-    output, platform = compiled.request.output_config, compiled.request.output_config.target_platform
+    output = compiled.request.output_config
     return ModelIdentity(
         model_name=job.model_name,
         model_version=job.model_version,
         target_device=output.target_device,
-        target_os=platform.os if platform else None,
-        target_arch=platform.arch if platform else None,
-        target_accelerator=platform.accelerator if platform else None,
+        target_platform=output.target_platform and _platform(output.target_platform),
         compilation_job_name=job.compilation_job_name,
     )
+
+
+def _platform(platform: contract.TargetPlatform) -> TargetPlatform:
+    return TargetPlatform(os=platform.os, arch=platform.arch, accelerator=platform.accelerator)
 
 
 def _completed_message(packaged: PackagedObject) -> str:

@@ -16,7 +16,7 @@ from edgepack.contract.compilation_jobs import (
     ListCompilationJobsResponse,
     StopCompilationJobRequest,
 )
-from edgepack.database import schema, tags
+from edgepack.database import tags
 from edgepack.database.compilation_jobs import compilation_jobs, summary
 from edgepack.database.point_reads import PointRead
 from edgepack.errors import ResourceInUseError, ResourceNotFoundError, ValidationError
@@ -98,9 +98,9 @@ class CompilationJobs:
             target = stopping.target(job.status, kind="compilation job", name=name)
             if target is None:
                 return
-            ended = {"ended_at": now} if target in FINAL else {}
+            ended_at = now if target in FINAL else None
             compilation_jobs.change(
-                connection, job.id, expected={job.status}, status=target, modified_at=now, **ended
+                connection, job.id, expected={job.status}, status=target, modified_at=now, ended_at=ended_at
             )
 
     def delete(self, caller: Caller, request: DeleteCompilationJobRequest) -> None:

@@ -65,7 +65,9 @@ class EdgePackagingJobs:
             ValidationError: The name is taken, the compilation job is missing or not COMPLETED, the output location or
                 the preset deployment's configuration is impossible, or another active job writes the same key.
         """
-        target = join_key(request.output_config.s3_output_location, package_name(request.model_name, request.model_version))
+        target = join_key(
+            request.output_config.s3_output_location, package_name(request.model_name, request.model_version)
+        )
         try:
             with self._context.database.write() as connection:
                 compiled = self._require_compiled(connection, caller, request.compilation_job_name)
@@ -142,7 +144,8 @@ class EdgePackagingJobs:
         if compiled.status != COMPLETED:
             reason = f" Its failure reason: {compiled.failure_reason}" if compiled.failure_reason else ""
             raise ValidationError(
-                f"Compilation job {name!r} is {compiled.status}; an edge packaging job needs one that is COMPLETED.{reason}"
+                f"Compilation job {name!r} is {compiled.status}; "
+                f"an edge packaging job needs one that is COMPLETED.{reason}"
             )
         return compiled
 
@@ -201,7 +204,14 @@ def _require_preset(request: CreateEdgePackagingJobRequest, compiled: Compilatio
         if output.preset_deployment_config is not None:
             raise ValidationError("PresetDeploymentConfig has no effect without PresetDeploymentType.")
         return
-    parse_preset(output.preset_deployment_config, job_name=request.edge_packaging_job_name, target=compiled)
+    target = compiled.request.output_config
+    parse_preset(
+        output.preset_deployment_config,
+        job_name=request.edge_packaging_job_name,
+        target_os=target.target_platform and target.target_platform.os,
+        target_arch=target.target_platform and target.target_platform.arch,
+        target_device=target.target_device,
+    )
 
 
 def _not_found(name: str) -> ResourceNotFoundError:

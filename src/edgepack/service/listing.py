@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from edgepack.contract.validation import detected, fault
 from edgepack.database import listing
 from edgepack.database.jobs import JobTable
 from edgepack.database.records import MICROSECONDS
@@ -14,6 +15,8 @@ from edgepack.service.context import Context
 from edgepack.service.paging import DEFAULT_PAGE_SIZE, Position, next_token, read_token
 
 Job = TypeVar("Job")
+
+AT_LEAST_ONE = "Member must have value greater than or equal to 1"
 
 TIME_FILTERS: Sequence[tuple[str, str, Callable[[Any, int], Any]]] = (
     ("creation_time_after", "created_at", lambda column, value: column > value),
@@ -27,7 +30,7 @@ LARGEST_TIME = 2**62
 """Microseconds; beyond any date that either database's integers hold."""
 
 
-def list_jobs(
+def list_jobs(  # noqa: PLR0913 - what the two kinds do not share, keyword-only
     context: Context,
     caller: Caller,
     jobs: JobTable[Job],
@@ -58,7 +61,7 @@ def list_jobs(
     descending = request.sort_order == "Descending"
     query = _query_identity(caller, type(request).__name__, request)
     after = read_token(context.secrets, request.next_token, query=query) if request.next_token else None
-    limit = request.max_results or DEFAULT_PAGE_SIZE
+    limit = _page_size(request.max_results)
     with context.database.read() as connection:
         rows = listing.page(
             connection,
@@ -74,8 +77,18 @@ def list_jobs(
     return jobs.records(page), token
 
 
+def _page_size(max_results: int | None) -> int:
+    if max_results is None:
+        return DEFAULT_PAGE_SIZE
+    if max_results < 1:  # AWS's model of ListEdgePackagingJobs names no least value
+        raise ValidationError(detected([fault(max_results, "maxResults", AT_LEAST_ONE)]))
+    return max_results
+
+
 def _query_identity(caller: Caller, operation: str, request: Any) -> list[Any]:
-    members = {key: getattr(request, key) for key in request.__struct_fields__ if key not in {"next_token", "max_results"}}
+    members = {
+        key: getattr(request, key) for key in request.__struct_fields__ if key not in {"next_token", "max_results"}
+    }
     return [caller.account_id, operation, sorted(members.items())]
 
 

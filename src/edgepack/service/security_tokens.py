@@ -1,6 +1,7 @@
 """STS GetCallerIdentity and AssumeRole."""
 
 import hashlib
+import re
 
 from edgepack.contract.security_tokens import (
     AssumedRoleUser,
@@ -12,14 +13,30 @@ from edgepack.contract.security_tokens import (
 )
 from edgepack.database import access_keys
 from edgepack.database.records import MICROSECONDS, AccessKey, epoch_seconds
-from edgepack.errors import AccessDeniedError
+from edgepack.errors import AccessDeniedError, ValidationError
 from edgepack.keys.access_keys import new_role_id, new_session_credentials
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
 from edgepack.service.credentials import secret_context
 
+NOT_SUPPORTED = (
+    "policy_arns",
+    "policy",
+    "tags",
+    "transitive_tag_keys",
+    "external_id",
+    "serial_number",
+    "token_code",
+    "provided_contexts",
+    "minimum_session_token_size",
+)
+"""Members of AssumeRole that would narrow or mark a session. There are no policies here that could do so, and to accept
+them would promise a restriction that is not there."""
+
 DEFAULT_SESSION_SECONDS = 3600
 """AssumeRole API reference: the default of DurationSeconds."""
+
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+")
 
 
 class SecurityTokens:
@@ -40,8 +57,10 @@ class SecurityTokens:
         """Temporary credentials for a role of the caller's own account.
 
         Raises:
+            ValidationError: The ARN is not a role's, or a member asks for what is not there.
             AccessDeniedError: The role belongs to another account.
         """
+        _check(request)
         role_account, role_name = request.role_arn.split(":")[4], request.role_arn.rsplit("/", 1)[-1]
         if role_account != caller.account_id:
             raise AccessDeniedError(
@@ -75,4 +94,15 @@ class SecurityTokens:
                 expiration=epoch_seconds(expires_at),
             ),
             assumed_role_user=AssumedRoleUser(assumed_role_id=principal_id, arn=arn),
+            source_identity=request.source_identity,
+        )
+
+
+def _check(request: AssumeRoleRequest) -> None:
+    if not _ROLE_ARN.fullmatch(request.role_arn):
+        raise ValidationError(f"{request.role_arn} is not the ARN of an IAM role.")
+    asked = [member for member in NOT_SUPPORTED if getattr(request, member)]
+    if asked:
+        raise ValidationError(
+            f"Not supported by this server: {', '.join(asked)}.", advice="Leave them out, or assume the role at AWS."
         )

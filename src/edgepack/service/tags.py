@@ -1,22 +1,24 @@
 """AddTags, ListTags, DeleteTags, for every resource that has an ARN here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from edgepack.contract.arns import ResourceArn, parse_arn
+from edgepack.contract.arns import COMPILATION_JOB, EDGE_PACKAGING_JOB, ResourceArn, parse_arn
 from edgepack.contract.tags import (
-    AddTagsRequest,
-    AddTagsResponse,
-    DeleteTagsRequest,
-    DeleteTagsResponse,
-    ListTagsRequest,
-    ListTagsResponse,
+    AddTagsInput,
+    AddTagsOutput,
+    DeleteTagsInput,
+    DeleteTagsOutput,
+    ListTagsInput,
+    ListTagsOutput,
     Tag,
 )
 from edgepack.database import tags
 from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
+from edgepack.database.jobs import JobTable
 from edgepack.errors import ResourceNotFoundError, ValidationError
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
@@ -31,7 +33,7 @@ RESERVED_PREFIX = "aws:"
 DEFAULT_TAG_PAGE = 50
 """Tags in one answer when MaxResults is absent: all that a resource can have."""
 
-TAGGED = {"edge-packaging-job": edge_packaging_jobs, "compilation-job": compilation_jobs}
+TAGGED: Mapping[str, JobTable[Any]] = {EDGE_PACKAGING_JOB: edge_packaging_jobs, COMPILATION_JOB: compilation_jobs}
 
 
 class Tags:
@@ -44,7 +46,7 @@ class Tags:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def add(self, caller: Caller, request: AddTagsRequest) -> AddTagsResponse:
+    def add(self, caller: Caller, request: AddTagsInput) -> AddTagsOutput:
         """Add tags, replacing values of keys that are there; answers all tags of the resource.
 
         Raises:
@@ -55,9 +57,9 @@ class Tags:
         with self._context.database.write() as connection:
             self._require_resource(connection, caller, arn)
             put_new_tags(connection, arn, request.tags)
-            return AddTagsResponse(tags=[Tag(key=key, value=value) for key, value in tags.read(connection, arn).items()])
+            return AddTagsOutput(tags=[Tag(key=key, value=value) for key, value in tags.read(connection, arn).items()])
 
-    def list(self, caller: Caller, request: ListTagsRequest) -> ListTagsResponse:
+    def list(self, caller: Caller, request: ListTagsInput) -> ListTagsOutput:
         """The resource's tags, by key.
 
         Raises:
@@ -75,9 +77,9 @@ class Tags:
             if len(found) > limit
             else None
         )
-        return ListTagsResponse(tags=[Tag(key=key, value=value) for key, value in found[:limit]], next_token=token)
+        return ListTagsOutput(tags=[Tag(key=key, value=value) for key, value in found[:limit]], next_token=token)
 
-    def delete(self, caller: Caller, request: DeleteTagsRequest) -> DeleteTagsResponse:
+    def delete(self, caller: Caller, request: DeleteTagsInput) -> DeleteTagsOutput:
         """Remove tags by key; keys that are not there are no error.
 
         Raises:
@@ -86,7 +88,7 @@ class Tags:
         with self._context.database.write() as connection:
             self._require_resource(connection, caller, request.resource_arn)
             tags.remove(connection, request.resource_arn, request.tag_keys)
-        return DeleteTagsResponse()
+        return DeleteTagsOutput()
 
     def _require_resource(self, connection: Connection, caller: Caller, arn: str) -> None:
         parsed: ResourceArn | None = parse_arn(arn)
