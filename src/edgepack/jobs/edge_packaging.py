@@ -74,7 +74,7 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         with self.database.write() as connection:
             components.remove_of(connection, job.arn)
 
-    def ending(self, status: str, message: str) -> dict[str, Any]:
+    def ending(self, status: str, message: str) -> dict[str, Any]:  # noqa: ARG002 - one kind of job needs it
         """The status message; Describe has no other member for a reason."""
         return {"status_message": message}
 
@@ -154,13 +154,13 @@ def _identity(job: EdgePackagingJob, compiled: CompilationJob) -> ModelIdentity:
         model_name=job.model_name,
         model_version=job.model_version,
         target_device=output.target_device,
-        target_platform=output.target_platform and _platform(output.target_platform),
+        target_platform=_platform(output.target_platform),
         compilation_job_name=job.compilation_job_name,
     )
 
 
-def _platform(platform: contract.TargetPlatform) -> TargetPlatform:
-    return TargetPlatform(os=platform.os, arch=platform.arch, accelerator=platform.accelerator)
+def _platform(platform: contract.TargetPlatform | None) -> TargetPlatform | None:
+    return platform and TargetPlatform(os=platform.os, arch=platform.arch, accelerator=platform.accelerator)
 
 
 def _completed_message(packaged: PackagedObject) -> str:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 1.0
 SILENCE_MICROSECONDS = 6_000_000
-"""A worker not heard of for this long is taken for dead: six beats, so that a busy database does not kill the living."""
+"""A worker not heard of for this long is taken for dead: six beats, so that a busy database kills nobody who lives."""
 LEASE_MICROSECONDS = 5_000_000
 FORGET_MICROSECONDS = 3_600_000_000
 """Rows of dead workers are kept an hour for whoever wonders, then removed."""

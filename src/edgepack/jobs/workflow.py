@@ -213,11 +213,15 @@ class JobWork(Generic[Job]):
 
     def fail_poison(self, workflow_id: str) -> bool:
         """Fail a job that has outlived too many workers."""
-        return self._close(workflow_id, "Several workers died while they ran this job. The model artifact may be at fault.")
+        return self._close(
+            workflow_id, "Several workers died while they ran this job. The model artifact may be at fault."
+        )
 
     def fail_abandoned(self, workflow_id: str) -> bool:
         """Fail a job whose workflow ended without ending it; whether there was one."""
-        return self._close(workflow_id, "InternalFailure: the workflow ended without a result; the worker's log has the details.")
+        return self._close(
+            workflow_id, "InternalFailure: the workflow ended without a result; the worker's log has the details."
+        )
 
     def _close(self, workflow_id: str, message: str) -> bool:
         table = self.jobs.table
