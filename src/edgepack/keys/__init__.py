@@ -1,1 +1,4 @@
-"""Keys: the signing key and its certificates, sealing of secrets at rest, access keys. Every secret file has mode 0600."""
+"""Keys: the signing key and its certificates, sealing of secrets at rest, access keys.
+
+Every file that holds a secret has mode 0600.
+"""

@@ -3,10 +3,7 @@
 Made on first start in the data folder. Certificate profile: docs/package-format.md, "Certificates" (RFC 5280).
 """
 
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,8 +14,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edgepack.durable import SECRET_FILE_MODE, sync_folder, write_file
 from edgepack.errors import StateError
+from edgepack.keys.folder import KEYS_FOLDER, locked_keys_folder
 
-KEYS_FOLDER = "keys"
 ROOT_KEY, ROOT_CERTIFICATE = "root.key.pem", "root.pem"
 SIGNING_KEY, SIGNING_CERTIFICATE = "signing.key.pem", "signing.pem"
 
@@ -28,8 +25,6 @@ SIGNING_VALIDITY = timedelta(days=10 * 365)
 
 BACKDATING = timedelta(minutes=5)
 """Certificates are valid from a little before they are made: clocks of other machines may be behind."""
-
-KEYS_FOLDER_MODE = 0o700
 
 
 class SigningKeyError(StateError):
@@ -91,14 +86,12 @@ def ensure_signing_keys(data: Path, *, now: datetime) -> FileSigner:
         SigningKeyError: Keys are there but cannot be used. They are never replaced.
         StateError: The folder cannot be written.
     """
-    folder = data / KEYS_FOLDER
     try:
-        folder.mkdir(mode=KEYS_FOLDER_MODE, parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked_keys_folder(data) as folder:
             if not (folder / SIGNING_CERTIFICATE).exists():
                 _create(folder, now)
     except OSError as error:
-        raise StateError(f"The signing keys cannot be made in {folder}: {error.strerror}.") from error
+        raise StateError(f"The signing keys cannot be made in {data / KEYS_FOLDER}: {error.strerror}.") from error
     return load_signer(data)
 
 
@@ -131,16 +124,6 @@ def export_trust(data: Path) -> bytes:
     return _load_certificate(data / KEYS_FOLDER / ROOT_CERTIFICATE).public_bytes(serialization.Encoding.PEM)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 def _create(folder: Path, now: datetime) -> None:
     """Make all four files; the signing certificate comes last and marks them complete."""
     root_key, signing_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -170,7 +153,11 @@ def make_root_certificate(key: ec.EllipticCurvePrivateKey, *, now: datetime) -> 
 
 
 def make_signing_certificate(
-    public_key: ec.EllipticCurvePublicKey, root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey, *, now: datetime
+    public_key: ec.EllipticCurvePublicKey,
+    root: x509.Certificate,
+    root_key: ec.EllipticCurvePrivateKey,
+    *,
+    now: datetime,
 ) -> x509.Certificate:
     """A certificate that may sign packages (key usage digitalSignature, extended key usage codeSigning)."""
     root_identifier = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
@@ -180,9 +167,7 @@ def make_signing_certificate(
         .add_extension(_key_usage(certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_identifier), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_identifier), critical=False)
         .sign(root_key, hashes.SHA256())
     )
 
@@ -203,10 +188,12 @@ def _builder(
 
 
 def _name(common_name: str) -> x509.Name:
-    return x509.Name([
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "edgepack"),
-        x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-    ])
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "edgepack"),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
 
 
 def _key_usage(*, certificates: bool) -> x509.KeyUsage:
