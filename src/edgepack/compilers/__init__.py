@@ -1,0 +1,1 @@
+"""Compilers, found through entry points of the group `edgepack.compilers`, run in processes of their own."""
