@@ -1,7 +1,8 @@
 """Sealing: how secrets rest in the database, and how tokens leave the server and come back unread and unchanged.
 
-XAES-256-GCM (C2SP specification `XAES-256-GCM`): AES-256-GCM under a key derived for each message, so that random nonces stay
-safe for as many messages as anyone will ever seal; plain AES-GCM allows 2^32 under one key (NIST SP 800-38D, section 8.3).
+XAES-256-GCM (C2SP specification `XAES-256-GCM`): AES-256-GCM under a key derived for each message, so that random
+nonces stay safe for as many messages as anyone will ever seal; plain AES-GCM allows 2^32 under one key (NIST SP
+800-38D, section 8.3).
 """
 
 import os
@@ -110,9 +111,8 @@ class SecretBox:
             raise SealError("The sealed bytes were altered, or sealed with another key or for another use.") from None
 
     def _cipher(self, nonce: bytes) -> AESGCM:
-        return AESGCM(
-            b"".join(self._derived(b"\x00" + counter + b"X\x00" + nonce[:12]) for counter in (b"\x01", b"\x02"))
-        )
+        first, second = (self._derived(b"\x00" + counter + b"X\x00" + nonce[:12]) for counter in (b"\x01", b"\x02"))
+        return AESGCM(first + second)
 
     def _derived(self, block: bytes) -> bytes:
         cmac = CMAC(self._key)

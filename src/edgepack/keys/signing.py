@@ -5,9 +5,11 @@ Made on first start in the data folder. Certificate profile: docs/package-format
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -26,6 +28,12 @@ SIGNING_VALIDITY = timedelta(days=10 * 365)
 BACKDATING = timedelta(minutes=5)
 """Certificates are valid from a little before they are made: clocks of other machines may be behind."""
 
+CERTIFICATE_MARK = b"-----BEGIN CERTIFICATE-----"
+KEY_FILE_ADVICE = (
+    "The file must hold an unencrypted PEM private key on P-256 (`openssl ecparam -name prime256v1 -genkey -noout`) "
+    "and, for devices that trust a root, the certificates from the signing one to the root."
+)
+
 
 class SigningKeyError(StateError):
     """The signing keys are missing, damaged, or do not belong together. Nothing was signed."""
@@ -42,14 +50,16 @@ class FileSigner:
         certificates: Signing certificate first, root last; empty for a bare key.
 
     Raises:
-        SigningKeyError: The key is of another kind, or not that of the certificate.
+        SigningKeyError: The key is of another kind, or not that of the certificate, or one certificate is not issued by
+            the next.
     """
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, certificates: Sequence[x509.Certificate] = ()) -> None:
         if not isinstance(key.curve, ec.SECP256R1):
             raise SigningKeyError(f"The signing key is on the curve {key.curve.name}; P-256 is needed.")
-        if certificates and certificates[0].public_key() != key.public_key():
-            raise SigningKeyError("The signing key is not the one in the signing certificate.")
+        if certificates:
+            _check_pair(key, certificates[0])
+            _check_chain(certificates)
         self._key = key
         self._chain = tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in certificates)
 
@@ -107,12 +117,25 @@ def load_signer(data: Path) -> FileSigner:
 
 
 def signer_from_key_file(path: Path) -> FileSigner:
-    """A signer without certificates from a PEM file with an unencrypted P-256 private key.
+    """A signer from a PEM file with an unencrypted P-256 private key and, optionally, its certificates.
+
+    Args:
+        path: The file. Certificates in it stand signing certificate first, root last; without any, packages are signed
+            by the bare key and verified with its public key.
 
     Raises:
         SigningKeyError: The file is missing or holds something else.
     """
-    return FileSigner(_load_key(path))
+    certificates: list[x509.Certificate] = []
+    if CERTIFICATE_MARK in _read(path):
+        try:
+            certificates = x509.load_pem_x509_certificates(_read(path))
+        except ValueError:
+            raise SigningKeyError(f"{path} holds a damaged certificate.", advice=KEY_FILE_ADVICE) from None
+    try:
+        return FileSigner(_load_key(path), certificates)
+    except SigningKeyError as error:
+        raise SigningKeyError(error.message, advice=KEY_FILE_ADVICE) from None
 
 
 def export_trust(data: Path) -> bytes:
@@ -125,9 +148,17 @@ def export_trust(data: Path) -> bytes:
 
 
 def _create(folder: Path, now: datetime) -> None:
-    """Make all four files; the signing certificate comes last and marks them complete."""
-    root_key, signing_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root = make_root_certificate(root_key, now=now)
+    """Make all four files; the signing certificate comes last and marks them complete.
+
+    A root certificate that is there already stays: devices may have been given it, whatever became of the rest.
+    """
+    if (folder / ROOT_CERTIFICATE).exists():
+        root, root_key = _load_certificate(folder / ROOT_CERTIFICATE), _load_key(folder / ROOT_KEY)
+        _check_pair(root_key, root)
+    else:
+        root_key = ec.generate_private_key(ec.SECP256R1())
+        root = make_root_certificate(root_key, now=now)
+    signing_key = ec.generate_private_key(ec.SECP256R1())
     signing = make_signing_certificate(signing_key.public_key(), root, root_key, now=now)
     for name, data in (
         (ROOT_KEY, _private_pem(root_key)),
@@ -214,6 +245,25 @@ def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def _check_pair(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+    if certificate.public_key() != key.public_key():
+        raise SigningKeyError(f"The private key is not that of the certificate {_shown(certificate)}.")
+
+
+def _check_chain(certificates: Sequence[x509.Certificate]) -> None:
+    for certificate, issuer in pairwise((*certificates, certificates[-1])):
+        try:
+            certificate.verify_directly_issued_by(issuer)
+        except (ValueError, TypeError, InvalidSignature):
+            raise SigningKeyError(
+                f"The certificate {_shown(certificate)} was not issued by {_shown(issuer)}, which follows it."
+            ) from None
+
+
+def _shown(certificate: x509.Certificate) -> str:
+    return repr(certificate.subject.rfc4514_string())
 
 
 def _read(path: Path) -> bytes:
