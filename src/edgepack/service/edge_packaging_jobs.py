@@ -71,6 +71,7 @@ class EdgePackagingJobs:
         try:
             with self._context.database.write() as connection:
                 compiled = self._require_compiled(connection, caller, request.compilation_job_name)
+                _require_other_place(target, compiled)
                 _require_preset(request, compiled)
                 self._insert(connection, caller, request, target)
         except sa.exc.IntegrityError as error:
@@ -195,6 +196,14 @@ class EdgePackagingJobs:
         return ValidationError(
             f"Edge packaging job names must be unique within an AWS account and region, and an edge packaging job with "
             f"this name already exists ({arn})."
+        )
+
+
+def _require_other_place(target: S3Address, compiled: CompilationJob) -> None:
+    if target.uri == compiled.artifact_uri:
+        raise ValidationError(
+            f"The package would replace the compiled model that it is made of, {target.uri}.",
+            advice="Choose another output location, model name or model version.",
         )
 
 

@@ -1,0 +1,190 @@
+"""Stop at any moment, and workers that are killed: one ending, and nothing left behind."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from driving import (
+    BUCKET,
+    compiled,
+    create_compilation,
+    create_packaging,
+    describe_compilation,
+    describe_packaging,
+    nothing_left,
+    packaged,
+    put,
+)
+from harness import RunningServer, start_server, wait_for
+from models import compiled_archive, onnx_archive, tar_gz
+
+pytestmark = pytest.mark.server
+
+LARGE = 192 << 20
+"""Bytes: enough for a job to be caught in the middle."""
+
+RUNNING = frozenset({"INPROGRESS", "COMPLETED", "FAILED"})
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server whose workers may be killed."""
+    running = start_server(tmp_path_factory.mktemp("stopping") / "data", "--workers", "1")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def large(own_server: RunningServer) -> str:
+    """A compilation job whose artifact takes seconds to package."""
+    compiled(own_server, "large", tar_gz({"compiled.params": os.urandom(LARGE)}, level=0))
+    return "large"
+
+
+def workers_of(server: RunningServer) -> list[int]:
+    """Process ids of the server's worker children."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat, command = (entry / "stat").read_text(), (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if int(stat.rpartition(")")[2].split()[1]) == server.process.pid and b"\0worker\0" in command:
+            found.append(int(entry.name))
+    return found
+
+
+def in_progress(server: RunningServer, name: str, prefix: str | None = None) -> dict[str, Any]:
+    """The description once bytes are flowing to the prefix (by default the job's name)."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = describe_packaging(server, name)
+        if found["EdgePackagingJobStatus"] != "STARTING" and has_upload(server, prefix or name):
+            return found
+        time.sleep(0.02)
+    raise AssertionError(found)
+
+
+def has_upload(server: RunningServer, prefix: str) -> bool:
+    uploads = server.client("s3").list_multipart_uploads(Bucket=BUCKET, Prefix=f"{prefix}/").get("Uploads", [])
+    return bool(uploads)
+
+
+def location(name: str) -> dict[str, str]:
+    return {"S3OutputLocation": f"s3://{BUCKET}/{name}"}
+
+
+def test_stop_while_bytes_flow(own_server: RunningServer, large: str) -> None:
+    create_packaging(own_server, "stopped-midway", large, OutputConfig=location("stopped-midway"))
+    in_progress(own_server, "stopped-midway")
+    client = own_server.client("sagemaker")
+    answer = client.stop_edge_packaging_job(EdgePackagingJobName="stopped-midway")
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["content-length"] == "0"
+    client.stop_edge_packaging_job(EdgePackagingJobName="stopped-midway")
+    found = wait_for(lambda: describe_packaging(own_server, "stopped-midway"), "EdgePackagingJobStatus")
+    assert found["EdgePackagingJobStatus"] == "STOPPED"
+    assert found["EdgePackagingJobStatusMessage"]
+    assert "ModelArtifact" not in found
+    assert nothing_left(own_server, "stopped-midway/")
+    client.stop_edge_packaging_job(EdgePackagingJobName="stopped-midway")
+
+
+def test_stop_of_a_job_that_still_waits(own_server: RunningServer, large: str) -> None:
+    create_packaging(own_server, "in-front", large, OutputConfig=location("in-front"))
+    in_progress(own_server, "in-front")
+    create_packaging(own_server, "waiting", large, OutputConfig=location("waiting"))
+    client = own_server.client("sagemaker")
+    client.stop_edge_packaging_job(EdgePackagingJobName="waiting")
+    assert describe_packaging(own_server, "waiting")["EdgePackagingJobStatus"] == "STOPPED"
+    found = wait_for(lambda: describe_packaging(own_server, "in-front"), "EdgePackagingJobStatus")
+    assert found["EdgePackagingJobStatus"] == "COMPLETED", found
+    after = packaged(own_server, "after", large, OutputConfig=location("after"))
+    assert after["EdgePackagingJobStatus"] == "COMPLETED"
+    assert describe_packaging(own_server, "waiting")["EdgePackagingJobStatus"] == "STOPPED"
+    assert nothing_left(own_server, "waiting/")
+
+
+def test_a_stopped_job_does_not_remove_what_was_there_before(own_server: RunningServer, large: str) -> None:
+    shared = {"OutputConfig": location("kept"), "ModelName": "kept"}
+    first = packaged(own_server, "kept-1", large, **shared)
+    create_packaging(own_server, "kept-2", large, **shared)
+    in_progress(own_server, "kept-2", "kept")
+    own_server.client("sagemaker").stop_edge_packaging_job(EdgePackagingJobName="kept-2")
+    wait_for(lambda: describe_packaging(own_server, "kept-2"), "EdgePackagingJobStatus")
+    head = own_server.client("s3").head_object(Bucket=BUCKET, Key="kept/kept-1.0.tar.gz")
+    assert head["ContentLength"] > LARGE
+    assert first["ModelArtifact"].endswith("kept/kept-1.0.tar.gz")
+
+
+def test_a_second_job_with_the_same_output_is_refused_while_one_runs(own_server: RunningServer, large: str) -> None:
+    shared = {"OutputConfig": location("contended"), "ModelName": "contended"}
+    create_packaging(own_server, "contended-1", large, **shared)
+    with pytest.raises(ClientError, match="Another edge packaging job is writing"):
+        create_packaging(own_server, "contended-2", large, **shared)
+    found = wait_for(lambda: describe_packaging(own_server, "contended-1"), "EdgePackagingJobStatus")
+    assert found["EdgePackagingJobStatus"] == "COMPLETED"
+    again = packaged(own_server, "contended-3", large, **shared)
+    assert again["EdgePackagingJobStatus"] == "COMPLETED"
+
+
+def test_a_killed_worker_is_replaced_and_the_job_completes_once(own_server: RunningServer, large: str) -> None:
+    create_packaging(own_server, "survivor", large, OutputConfig=location("survivor"))
+    in_progress(own_server, "survivor")
+    (worker,) = workers_of(own_server)
+    os.kill(worker, signal.SIGKILL)
+    found = wait_for(lambda: describe_packaging(own_server, "survivor"), "EdgePackagingJobStatus")
+    assert found["EdgePackagingJobStatus"] == "COMPLETED", found
+    uploads = own_server.client("s3").list_multipart_uploads(Bucket=BUCKET, Prefix="survivor/").get("Uploads", [])
+    assert uploads == []
+
+
+def test_stop_of_a_compilation_job(own_server: RunningServer) -> None:
+    uri = put(own_server, "in/stoppable.tar.gz", tar_gz({"compiled.params": os.urandom(LARGE)}, level=0))
+    create_compilation(own_server, "stoppable", uri)
+    wait_for(lambda: describe_compilation(own_server, "stoppable"), "CompilationJobStatus", until=RUNNING)
+    own_server.client("sagemaker").stop_compilation_job(CompilationJobName="stoppable")
+    found = wait_for(lambda: describe_compilation(own_server, "stoppable"), "CompilationJobStatus")
+    assert found["CompilationJobStatus"] == "STOPPED"
+    assert found["ModelArtifacts"] == {"S3ModelArtifacts": ""}
+    assert nothing_left(own_server, "compiled/stoppable/")
+
+
+def test_a_server_that_is_killed_keeps_its_jobs(tmp_path: Path) -> None:
+    server = start_server(tmp_path / "data", "--workers", "1")
+    try:
+        compiled(server, "before", tar_gz({"compiled.params": os.urandom(LARGE // 2)}, level=0))
+        done = packaged(server, "done", "before", OutputConfig=location("done"))
+        create_packaging(server, "cut-short", "before", OutputConfig=location("cut-short"))
+        in_progress(server, "cut-short")
+    finally:
+        server.process.kill()
+        server.process.wait()
+    again = start_server(tmp_path / "data")
+    try:
+        for member in ("ModelSignature", "ModelArtifact", "CreationTime", "LastModifiedTime"):
+            assert describe_packaging(again, "done")[member] == done[member]
+        found = wait_for(lambda: describe_packaging(again, "cut-short"), "EdgePackagingJobStatus")
+        assert found["EdgePackagingJobStatus"] == "COMPLETED", found
+    finally:
+        again.stop()
+
+
+def test_the_server_leaves_no_process_and_no_scratch(tmp_path: Path) -> None:
+    server = start_server(tmp_path / "data")
+    compiled(server, "small", compiled_archive())
+    put(server, "in/onnx.tar.gz", onnx_archive())
+    children = subprocess.run(["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True).stdout.split()
+    assert children
+    server.stop()
+    assert server.process.returncode == 0
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    assert not list((server.data / "scratch").glob("*"))
