@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from edgepack.compilers.base import CompilationError, CompilationRequest
+from edgepack.compilers.confinement import confine
 from edgepack.compilers.registry import load_compiler
 from edgepack.errors import EdgepackError
 
@@ -67,6 +68,7 @@ def main() -> None:
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     _die_with(order.parent)
     _limit(order)
+    confine(writable=[Path(order.model_dir), Path(order.output_dir), Path.cwd()])
     os.write(order.report, msgspec.json.encode(_run(order)))
 
 
