@@ -1,0 +1,191 @@
+"""`edgepack package`: what the service does to a compiled model, on this machine and with no server."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from edgepack.cli.options import DATA, read_settings
+from edgepack.cli.streams import (
+    PIPE,
+    check_target,
+    chunks_of,
+    opened,
+    replacing,
+    scratch,
+    standard_output,
+    tidy_on_sigterm,
+    write_all,
+)
+
+if TYPE_CHECKING:
+    from edgepack.keys.signing import FileSigner
+    from edgepack.package.assembly import PackageFrame
+    from edgepack.package.manifest import ModelIdentity
+    from edgepack.package.scan import ArchiveScan, Progress
+
+Report = Callable[["int | Progress"], None]
+"""Told the bytes done so far."""
+
+
+@click.command("package")
+@click.argument("source", metavar="SRC.tar.gz")
+@click.option("--name", required=True, metavar="N", help="The model's name.")
+@click.option("--version", required=True, metavar="V", help="The model's version.")
+@click.option("--out", required=True, metavar="PKG.tar.gz", help="The package to write; - for standard output.")
+@click.option("--key", metavar="FILE", help="PEM file to sign with: a P-256 key and, optionally, its certificates.")
+@DATA
+@click.option("--json", "as_json", is_flag=True, help="Print what was packaged as JSON.")
+def package_command(  # noqa: PLR0913 - one argument for each option
+    source: str, *, name: str, version: str, out: str, key: str | None, data: str | None, as_json: bool
+) -> None:
+    """Package and sign a compiled model: SRC.tar.gz, or standard input for `-`.
+
+    Signs with the key in --key, or else with the signing keys of the data folder, which are made when there are none;
+    `edgepack keys export-trust` writes the certificate that verifies such packages. With a bare key in --key, its
+    public key verifies them.
+    """
+    if as_json and out == PIPE:
+        raise click.UsageError("--json and --out - both take standard output.")
+    tidy_on_sigterm()
+    target = check_target(out, source)
+    identity, now = _identity(name, version), datetime.now(UTC)
+    with opened(source) as file:
+        signer = _signer(key, data, now)
+        scan, frame = package_file(file, target, identity=identity, signer=signer, signed_at=now)
+    _announce(out, scan, frame, signer, as_json=as_json)
+
+
+def package_file(
+    source: FileIO, target: Path | None, *, identity: "ModelIdentity", signer: "FileSigner", signed_at: datetime
+) -> "tuple[ArchiveScan, PackageFrame]":
+    """Read a model artifact, sign it, and write the package.
+
+    Args:
+        source: The artifact. What cannot be read twice is kept in an unnamed file meanwhile.
+        target: Where the package goes; None for standard output.
+        identity: Which model it is.
+        signer: Signs it.
+        signed_at: Aware time of signing.
+
+    Returns:
+        What was packaged, and what was put around it.
+
+    Raises:
+        ArtifactError: The artifact is not acceptable. No package was left.
+        StateError: A file could not be read or written. No package was left.
+    """
+    from edgepack.package.assembly import frame_package
+
+    with ExitStack() as stack:
+        body, scan = _scanned(source, target.parent if target else None, stack)
+        frame = frame_package(scan, identity=identity, signer=signer, signed_at=signed_at)
+        output = stack.enter_context(replacing(target) if target else standard_output())
+        with _reporting("Writing", scan.deflate_size) as report:
+            _write(output, frame, body, scan, report)
+    return scan, frame
+
+
+def _scanned(source: FileIO, folder: Path | None, stack: ExitStack) -> "tuple[FileIO, ArchiveScan]":
+    """Scan the source; also the file that holds the scanned deflate stream: source, copy or repacked."""
+    from edgepack.package.scan import scan_archive
+
+    total = os.fstat(source.fileno()).st_size if source.seekable() else None
+    chunks, body = chunks_of(source), source
+    if total is None:
+        body = stack.enter_context(scratch(folder))
+        chunks = _copied(chunks, body)
+    with _reporting("Reading", total) as report:
+        scan = scan_archive(chunks, observe=report)
+    if scan.spliceable:
+        return body, scan
+    from edgepack.package.repack import repack
+
+    click.echo(f"edgepack: recompressing, because {scan.not_spliceable_because}", err=True)
+    body.seek(0)
+    repacked = stack.enter_context(scratch(folder))
+    with _reporting("Recompressing", total) as report:
+        return repacked, repack(chunks_of(body), observe=report, emit=lambda piece: write_all(repacked, piece))
+
+
+def _copied(chunks: Iterator[bytes], copy: FileIO) -> Iterator[bytes]:
+    for chunk in chunks:
+        write_all(copy, chunk)
+        yield chunk
+
+
+def _write(
+    output: BinaryIO | FileIO, frame: "PackageFrame", body: FileIO, scan: "ArchiveScan", report: "Report"
+) -> None:
+    """Write the package; the deflate stream is read a second time, and must still be what was scanned."""
+    from isal import isal_zlib
+
+    from edgepack.package.errors import SourceChangedError
+
+    write_all(output, frame.prefix)
+    body.seek(scan.deflate_start)
+    crc32 = copied = 0
+    for chunk in chunks_of(body, size=scan.deflate_size):
+        crc32 = isal_zlib.crc32(chunk, crc32)
+        write_all(output, chunk)
+        copied += len(chunk)
+        report(copied)
+    if (copied, crc32) != (scan.deflate_size, scan.deflate_crc32):
+        raise SourceChangedError("The model artifact changed while it was being packaged.")
+    write_all(output, frame.trailer)
+
+
+def _signer(key: str | None, data: str | None, now: datetime) -> "FileSigner":
+    from edgepack.keys.signing import ensure_signing_keys, signer_from_key_file
+
+    if key is None:
+        return ensure_signing_keys(read_settings({"data": data}).data_folder, now=now)
+    if not Path(key).is_file():
+        raise click.BadParameter(f"{key}: no such file.", param_hint="--key")
+    return signer_from_key_file(Path(key))
+
+
+def _identity(name: str, version: str) -> "ModelIdentity":
+    from edgepack.package.errors import IdentityError
+    from edgepack.package.manifest import ModelIdentity
+
+    identity = ModelIdentity(model_name=name, model_version=version)
+    try:
+        identity.metadata()
+    except IdentityError as error:
+        raise click.UsageError(error.message) from None
+    return identity
+
+
+@contextmanager
+def _reporting(title: str, total: int | None) -> "Iterator[Report]":
+    """A progress bar on a terminal's standard error; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _progress: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn(title), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda progress: bar.update(
+            task, completed=progress if isinstance(progress, int) else progress.bytes_read
+        )
+
+
+def _announce(out: str, scan: "ArchiveScan", frame: "PackageFrame", signer: "FileSigner", *, as_json: bool) -> None:
+    size = len(frame.prefix) + scan.deflate_size + len(frame.trailer)
+    if as_json:
+        manifest = json.loads(frame.manifest_json)
+        click.echo(json.dumps({"package": out, "size": size, "manifest": manifest}, indent=2))
+        return
+    key = "certificate chain" if signer.certificate_chain else "bare key"
+    click.echo(f"wrote {out}: {len(scan.files)} files, {size} bytes, signed with a {key}", err=out == PIPE)

@@ -1,0 +1,169 @@
+"""Files of the local commands: read in chunks, written so that a failure leaves nothing behind, `-` for the pipes."""
+
+import os
+import signal
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+import click
+
+from edgepack.durable import sync_folder
+from edgepack.errors import StateError
+
+CHUNK_SIZE = 1024 * 1024
+"""Bytes read at once: what the inflater takes in one piece."""
+
+PIPE = "-"
+"""Stands for standard input or output in place of a file's name."""
+
+PUBLIC_FILE_MODE = 0o666
+"""Mode of a new package before the user's umask is applied: packages hold no secret."""
+
+TERMINATED = 128 + signal.SIGTERM
+"""Exit code after SIGTERM, as shells count it."""
+
+
+class FileAccessError(StateError):
+    """A file that the user named cannot be read or written; nothing was left behind."""
+
+    code = "FileUnusable"
+    advice = "Check the path, its permissions and the free space."
+
+
+def chunks_of(file: FileIO, *, size: int = sys.maxsize) -> Iterator[bytes]:
+    """A file's bytes from where it stands, in chunks.
+
+    Args:
+        file: An unbuffered file or pipe.
+        size: How many bytes at most; fewer come where the file ends earlier.
+
+    Raises:
+        FileAccessError: Reading failed.
+    """
+    try:
+        while size and (chunk := file.read(min(size, CHUNK_SIZE))):
+            yield chunk
+            size -= len(chunk)
+    except OSError as error:
+        raise FileAccessError(f"{_shown(file)} cannot be read: {error.strerror}.") from error
+
+
+@contextmanager
+def opened(name: str) -> Iterator[FileIO]:
+    """A file for reading, unbuffered; standard input for `-`.
+
+    Raises:
+        click.BadParameter: It is not there, is a folder or may not be read: a usage error.
+    """
+    if name == PIPE:
+        yield FileIO(sys.stdin.fileno(), closefd=False)
+        return
+    try:
+        file = FileIO(name)
+    except OSError as error:
+        raise click.BadParameter(f"{name}: {error.strerror}.") from None
+    with file:
+        yield file
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[BinaryIO]:
+    """A file that takes the target's place once the block has ended well, and leaves no trace when it has not.
+
+    It is written beside the target, synced, and renamed.
+
+    Raises:
+        FileAccessError: It cannot be written; the target is as it was.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PUBLIC_FILE_MODE)
+        try:
+            with os.fdopen(descriptor, "wb", buffering=0) as file:
+                yield file
+                os.fsync(descriptor)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(target.parent)
+    except OSError as error:
+        raise FileAccessError(f"{target} cannot be written: {error.strerror}.") from error
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Standard output for a package.
+
+    Raises:
+        FileAccessError: It cannot be written, as when its reader has gone.
+    """
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise FileAccessError(f"Standard output cannot be written: {error.strerror}.") from error
+
+
+def write_all(file: BinaryIO | FileIO, data: bytes) -> None:
+    """Write every byte: unbuffered files and pipes may take a part at a time.
+
+    Raises:
+        OSError: The disk is full, or the reader has gone.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+@contextmanager
+def scratch(folder: Path | None) -> Iterator[FileIO]:
+    """An unnamed file that vanishes when it is closed, however the process ends.
+
+    Args:
+        folder: On whose disk; None for that of `TMPDIR`.
+    """
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        yield file
+
+
+def check_target(name: str, source: str) -> Path | None:
+    """Where a package is to be written, links followed; None for standard output.
+
+    Raises:
+        click.BadParameter: The target is the source itself, no regular file, or in no folder: usage errors.
+    """
+    if name == PIPE:
+        return None
+    target = Path(name).resolve()
+    try:
+        found = target.stat()
+    except OSError:
+        if not target.parent.is_dir():
+            raise click.BadParameter(f"{target.parent} is not a folder.", param_hint="--out") from None
+        return target
+    if not stat.S_ISREG(found.st_mode):
+        raise click.BadParameter(f"{name} is not a regular file; `-` writes to standard output.", param_hint="--out")
+    if source != PIPE and Path(source).exists() and target.samefile(source):
+        raise click.BadParameter(f"{name} is the model artifact itself.", param_hint="--out")
+    return target
+
+
+def tidy_on_sigterm() -> None:
+    """Let SIGTERM unwind the program as Ctrl-C does, so that temporary files go."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, leave)
+
+
+def _shown(file: FileIO) -> str:
+    return "standard input" if file.fileno() == 0 else str(file.name)
