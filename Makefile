@@ -39,12 +39,14 @@ test: $(READY) $(CLIENTS) check ## everything that must hold: style, types, arch
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=90
 
-check: $(READY) ## style, types and the house's rules
+check: $(READY) ## style, types, generated documentation and the house's rules
 	@echo "==> ruff"
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@echo "==> mypy --strict"
 	@$(BIN)/mypy
+	@echo "==> generated documentation"
+	@$(BIN)/python scripts/compatibility.py --check
 	@echo "==> import-linter"
 	@$(BIN)/lint-imports --no-cache > .import-linter.log || { cat .import-linter.log; exit 1; }
 
@@ -56,7 +58,7 @@ format: $(READY) ## format the code
 	@$(BIN)/ruff check --fix --quiet .
 
 docs: $(READY) ## write the generated parts of the documentation anew
-	@$(BIN)/python scripts/compatibility.py --write docs/compatibility.md
+	@$(BIN)/python scripts/compatibility.py
 
 bench: $(READY) ## measure packaging and Describe against their floors, 64 MB and 1 GB: about 25 minutes
 	@$(BIN)/python benchmarks/package.py

@@ -166,7 +166,8 @@ def download(uri: str, folder: Path) -> Path:
     package = folder / key.rsplit("/", 1)[-1]
     boto3.client("s3").download_file(bucket, key, str(package))
     subprocess.run(
-        [*EDGEPACK, "keys", "export-trust", "--data", str(folder / "data"), "--out", str(folder / "trust.pem")], check=True
+        [*EDGEPACK, "keys", "export-trust", "--data", str(folder / "data"), "--out", str(folder / "trust.pem")],
+        check=True,
     )
     return package
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec import inspect
 
 from contract.aws_models import HELD_AGAINST, MODELS, operation_model, walk
-from edgepack.contract.fields import AWS_PATTERN
+from edgepack.contract.fields import AWS_PATTERN, SAGEMAKER_API_VERSION, STS_API_VERSION
 from edgepack.contract.operations import KNOWN_OPERATIONS, OPERATIONS, Operation
 from edgepack.contract.shapes import Shape
 
@@ -105,5 +105,5 @@ def test_the_model_version_is_said(record_property: Any, capsys: pytest.CaptureF
         record_property(f"contract held against ({service})", version)
     with capsys.disabled():
         print(f"\n  the contract is held against {HELD_AGAINST['sagemaker']}; {HELD_AGAINST['sts']}")
-    assert MODELS["sagemaker"].api_version == "2017-07-24"
-    assert MODELS["sts"].api_version == "2011-06-15"
+    assert MODELS["sagemaker"].api_version == SAGEMAKER_API_VERSION
+    assert MODELS["sts"].api_version == STS_API_VERSION

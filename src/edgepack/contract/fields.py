@@ -1,12 +1,15 @@
 """The types of members, with their limits as data.
 
-Names, lengths, patterns and enums are those of the API references: SageMaker's (version 2017-07-24) and the Security
-Token Service's (version 2011-06-15).
+Names, lengths, patterns and enums are those of the API references of SageMaker and the Security Token Service, in the
+versions below.
 """
 
 from typing import Annotated, Literal
 
 import msgspec
+
+SAGEMAKER_API_VERSION = "2017-07-24"
+STS_API_VERSION = "2011-06-15"
 
 AWS_PATTERN = "aws_pattern"
 """Key in a type's extra data under which the pattern stands as AWS prints it."""
