@@ -258,7 +258,9 @@ def _check_chain(certificates: Sequence[x509.Certificate]) -> None:
             certificate.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature):
             raise SigningKeyError(
-                f"The certificate {_shown(certificate)} was not issued by {_shown(issuer)}, which follows it."
+                f"The certificate {_shown(certificate)} is the last one and not a root."
+                if certificate is issuer
+                else f"The certificate {_shown(certificate)} was not issued by {_shown(issuer)}, which follows it."
             ) from None
 
 
