@@ -44,12 +44,18 @@ class PointRead:
             row = self._driver().execute(self._sql, [parameters[name] for name in self._order]).fetchone()
         return None if row is None else row[0]
 
+    def close(self) -> None:
+        """Close the connection, if there is one of its own."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def _driver(self) -> sqlite3.Connection:
         if self._connection is None:
             # SQLAlchemy opens and prepares it (PRAGMAs); detached, so that the pool never hands it to anybody else.
             pooled = self._database.engine.raw_connection()
-            pooled.detach()
             driver = pooled.driver_connection
+            pooled.detach()
             assert isinstance(driver, sqlite3.Connection)
             self._connection = driver
         return self._connection

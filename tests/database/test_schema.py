@@ -1,0 +1,153 @@
+"""Migrations lead to the declared schema; rows are written with their answers, or not at all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from edgepack.database import executors, schema
+from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
+from edgepack.database.engine import Database, DatabaseUnavailableError
+from edgepack.database.jobs import violated_index
+from edgepack.database.migrate import upgrade
+from edgepack.database.point_reads import PointRead
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
+    upgrade(opened)
+    yield opened
+    opened.close()
+
+
+def row(name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "account_id": "000000000000",
+        "name": name,
+        "arn": f"arn:aws:sagemaker:us-east-1:000000000000:edge-packaging-job/{name}",
+        "status": "STARTING",
+        "status_message": "Waiting.",
+        "compilation_job_name": "c",
+        "model_name": "m",
+        "model_version": "1",
+        "role_arn": "arn:aws:iam::000000000000:role/r",
+        "output_config": b'{"S3OutputLocation":"s3://b/o"}',
+        "output_bucket": "b",
+        "output_key": f"o/{name}",
+        "created_at": 1_000_000,
+        "modified_at": 1_500_000,
+        "workflow_id": f"w-{name}",
+    } | changes
+
+
+def described(database: Database, name: str) -> dict[str, Any]:
+    read = PointRead(database, edge_packaging_jobs.describe_query)
+    answer: dict[str, Any] = msgspec.json.decode(read.value(account="000000000000", name=name))
+    read.close()
+    return answer
+
+
+def test_the_replayed_migrations_equal_the_declared_schema(database: Database) -> None:
+    options = {"version_table": "edgepack_schema_version", "compare_type": True}
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, schema.metadata) == []
+
+
+def test_migrating_twice_changes_nothing(database: Database) -> None:
+    upgrade(database)
+
+
+def test_an_answer_follows_its_row(database: Database) -> None:
+    with database.write() as connection:
+        job = edge_packaging_jobs.insert(connection, row("a"))
+    assert described(database, "a")["LastModifiedTime"] == 1.5
+    with database.write() as connection:
+        changed = edge_packaging_jobs.change(
+            connection,
+            job.id,
+            expected={"STARTING"},
+            status="INPROGRESS",
+            status_message="On it.",
+            modified_at=2_000_001,
+        )
+    assert changed is not None
+    answer = described(database, "a")
+    assert answer["EdgePackagingJobStatus"] == "INPROGRESS"
+    assert answer["EdgePackagingJobStatusMessage"] == "On it."
+    assert answer["LastModifiedTime"] == 2.000001
+
+
+def test_a_change_from_another_status_changes_nothing(database: Database) -> None:
+    with database.write() as connection:
+        job = edge_packaging_jobs.insert(connection, row("a"))
+        assert edge_packaging_jobs.change(connection, job.id, expected={"STOPPING"}, status="STOPPED") is None
+        assert edge_packaging_jobs.change(connection, job.id, expected={"STARTING"}, attempt=1, status="FAILED") is None
+    assert described(database, "a")["EdgePackagingJobStatus"] == "STARTING"
+
+
+def test_a_failed_transaction_leaves_neither_row_nor_answer(database: Database) -> None:
+    def fail_after_insert() -> None:
+        with database.write() as connection:
+            edge_packaging_jobs.insert(connection, row("a"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_after_insert()
+    with database.read() as connection:
+        assert edge_packaging_jobs.named(connection, "000000000000", "a") is None
+        assert (
+            connection.execute(sa.select(sa.func.count()).select_from(schema.edge_packaging_job_answers)).scalar() == 0
+        )
+
+
+@pytest.mark.parametrize(
+    ("second", "index"),
+    [
+        (row("a", output_key="elsewhere", workflow_id="w2"), "ix_edge_packaging_jobs_account_id_name"),
+        (row("b", output_key="o/a"), "ix_edge_packaging_jobs_active_output"),
+    ],
+)
+def test_the_index_that_refuses_is_named(database: Database, second: dict[str, Any], index: str) -> None:
+    with database.write() as connection:
+        edge_packaging_jobs.insert(connection, row("a"))
+    with pytest.raises(sa.exc.IntegrityError) as caught, database.write() as connection:
+        edge_packaging_jobs.insert(connection, second)
+    assert violated_index(caught.value, schema.edge_packaging_jobs) == index
+
+
+def test_an_ended_job_no_longer_holds_its_output(database: Database) -> None:
+    with database.write() as connection:
+        edge_packaging_jobs.insert(connection, row("a", status="COMPLETED"))
+        edge_packaging_jobs.insert(connection, row("b", output_key="o/a"))
+
+
+def test_a_lease_has_one_holder(database: Database) -> None:
+    with database.write() as connection:
+        assert executors.take_lease(connection, "reaper", "one", duration=60_000_000)
+        assert not executors.take_lease(connection, "reaper", "two", duration=60_000_000)
+        assert executors.take_lease(connection, "reaper", "one", duration=-1)
+        assert executors.take_lease(connection, "reaper", "two", duration=60_000_000)
+
+
+def test_who_beats_is_alive_until_silent(database: Database) -> None:
+    with database.write() as connection:
+        executors.beat(connection, "one")
+        executors.beat(connection, "one")
+        assert executors.alive(connection, within=60_000_000) == {"one"}
+        assert executors.silent(connection, beyond=60_000_000) == set()
+        assert executors.silent(connection, beyond=-60_000_000) == {"one"}
+        executors.retire(connection, "one")
+        assert executors.silent(connection, beyond=-60_000_000) == set()
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "not a url", "sqlite:////no/such/folder/x.db"])
+def test_a_database_that_cannot_be_is_refused(url: str) -> None:
+    with pytest.raises(DatabaseUnavailableError):
+        upgrade(Database(url))

@@ -1,0 +1,41 @@
+"""Flags over environment over file; what is not known is an error."""
+
+from pathlib import Path
+
+import pytest
+
+from edgepack.settings import Settings, SettingsError, load_settings
+
+
+def test_flags_over_environment_over_file(tmp_path: Path) -> None:
+    (tmp_path / "edgepack.toml").write_text('port = 1\ns3-port = 2\nregion = "eu-west-1"\n')
+    settings = load_settings(
+        {"port": 3, "region": None}, environ={"EDGEPACK_S3_PORT": "4", "OTHER": "x"}, folder=tmp_path
+    )
+    assert (settings.port, settings.s3_port, settings.region) == (3, 4, "eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("environ", "file", "says"),
+    [
+        ({"EDGEPACK_PROT": "1"}, "", "EDGEPACK_PROT"),
+        ({}, "prot = 1", "'prot'"),
+        ({"EDGEPACK_PORT": "http"}, "", "port"),
+        ({"EDGEPACK_PORT": "70000"}, "", "70000"),
+        ({"EDGEPACK_WORKERS": "-1"}, "", "negative"),
+        ({"EDGEPACK_ACCOUNT_ID": "12"}, "", "12 digits"),
+        ({"EDGEPACK_LOG_LEVEL": "loud"}, "", "loud"),
+        ({"EDGEPACK_S3_ACCESS_KEY_ID": "a"}, "", "go together"),
+        ({}, "port = ", "edgepack.toml"),
+        ({"EDGEPACK_CONFIG": "/no/such/file"}, "", "/no/such/file"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, environ: dict[str, str], file: str, says: str) -> None:
+    (tmp_path / "edgepack.toml").write_text(file)
+    with pytest.raises(SettingsError, match=says):
+        load_settings({}, environ=environ, folder=tmp_path)
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    settings = Settings(s3_access_key_id="id", s3_secret_access_key="hush", database="postgresql://me:hush@db/edgepack")
+    assert "hush" not in repr(settings)
