@@ -25,6 +25,12 @@ DIRECTORY_MODE = 0o755
 COPY_SIZE = 1 * MIB
 """Bytes between two calls of `poll`."""
 
+END_MARKER_SIZE = 2 * tarfile.BLOCKSIZE
+"""Zero bytes that end a tar archive."""
+
+TAIL_SIZE_MAX = 64 * MIB
+"""Zero bytes that may follow the members: tar pads to its record size, of some hundred KiB at most."""
+
 UNTAR_FAILED = "ClientError: InputConfiguration: Unable to untar input model. Please confirm the model is a tar.gz file"
 """Neo's words, from its troubleshooting page."""
 
@@ -69,37 +75,42 @@ def extract_archive(
         CompilationError: It is not a gzip-compressed tar archive, is damaged or too large, or holds links or devices.
     """
     try:
-        with (
-            path.open("rb") as file,
-            _gzip(_Polled(file, poll), "rb") as inflated,
-            tarfile.open(fileobj=inflated, mode="r|", bufsize=COPY_SIZE, errorlevel=2) as tar,
-        ):
-            _Extraction(tar, into, limits).run()
-            _drain(inflated, limits)
+        with path.open("rb") as file, _gzip(_Polled(file, poll), "rb") as inflated:
+            _Extraction(inflated, into, limits).run()
     except _DAMAGED as error:
         raise CompilationError(f"{UNTAR_FAILED} ({error}).") from error
 
 
 class _Extraction:
-    """One run over an archive's members."""
+    """One run over an archive. Is the file that tarfile reads from, so as to see what tarfile does not look at."""
 
-    def __init__(self, tar: tarfile.TarFile, into: Path, limits: ExtractionLimits) -> None:
-        self._tar = tar
+    def __init__(self, inflated: gzip.GzipFile, into: Path, limits: ExtractionLimits) -> None:
+        self._inflated = inflated
         self._into = into
         self._limits = limits
         self._size = 0
         self._members = 0
+        self._block, self._position, self._end = b"", 0, 0
+
+    def read(self, size: int) -> bytes:
+        self._block = self._inflated.read(size)
+        self._position += len(self._block)
+        return self._block
 
     def run(self) -> None:
-        for member in self._tar:
-            self._check(member)
-            try:
-                self._tar.extract(member, self._into, set_attrs=False, filter="data")
-            except OSError as error:
-                raise _refused(member, f"it cannot be written: {error.strerror}") from error
-            self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps all headers otherwise
+        source: Any = self  # tarfile's stub asks for more than reading
+        with tarfile.open(fileobj=source, mode="r|", bufsize=COPY_SIZE, errorlevel=2) as tar:
+            for member in tar:
+                self._check(member)
+                try:
+                    tar.extract(member, self._into, set_attrs=False, filter="data")
+                except OSError as error:
+                    raise _refused(member, f"it cannot be written: {error.strerror}") from error
+                self._end = member.offset_data + member.size + -member.size % tarfile.BLOCKSIZE
+                tar.members.clear()  # type: ignore[attr-defined]  # it keeps all headers otherwise
         if not self._members:
             raise CompilationError(f"{UNTAR_FAILED} (it holds no member).")
+        self._check_tail()
 
     def _check(self, member: tarfile.TarInfo) -> None:
         self._members += 1
@@ -115,6 +126,16 @@ class _Extraction:
             raise CompilationError(f"{UNTAR_FAILED} (it unpacks to more than {self._limits.size} bytes).")
         if member.isreg() and (self._into / member.name).exists():
             raise _refused(member, "another member has the same name")
+
+    def _check_tail(self) -> None:
+        """Nothing but zeros may follow the members, at least two blocks of them; the gzip checksum comes after."""
+        tail = self._block[self._end - self._position + len(self._block) :]
+        while tail:
+            if tail.strip(b"\0") or self._position - self._end > TAIL_SIZE_MAX:
+                raise CompilationError(f"{UNTAR_FAILED} (data follows the end of the tar archive).")
+            tail = self.read(COPY_SIZE)
+        if self._position - self._end < END_MARKER_SIZE:
+            raise CompilationError(f"{UNTAR_FAILED} (it ends without an end marker).")
 
 
 def write_archive(folder: Path, out: Path, *, poll: Poll = lambda: None) -> None:
@@ -177,15 +198,6 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, FILE_MODE
     return member
-
-
-def _drain(inflated: gzip.GzipFile, limits: ExtractionLimits) -> None:
-    """Read on to the gzip trailer, whose checksum is only looked at there."""
-    left = limits.size
-    while block := inflated.read(COPY_SIZE):
-        left -= len(block)
-        if left < 0 or block.strip(b"\0"):
-            raise CompilationError(f"{UNTAR_FAILED} (data follows the end of the tar archive).")
 
 
 def _refused(member: tarfile.TarInfo, why: str) -> CompilationError:

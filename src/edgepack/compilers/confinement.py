@@ -64,8 +64,7 @@ def confine(*, writable: Iterable[Path]) -> bool:
     Raises:
         OSError: The kernel has it but refused the rules.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(CREATE_RULESET, None, 0, CREATE_RULESET_VERSION)
+    libc, version = ctypes.CDLL(None, use_errno=True), landlock_version()
     if version < 1:
         return False
     handled = _handled_rights(version)
@@ -85,6 +84,11 @@ def confine(*, writable: Iterable[Path]) -> bool:
     finally:
         os.close(ruleset)
     return True
+
+
+def landlock_version() -> int:
+    """The version of the kernel's Landlock interface; less than 1 if it has none, or has it switched off."""
+    return int(ctypes.CDLL(None, use_errno=True).syscall(CREATE_RULESET, None, 0, CREATE_RULESET_VERSION))
 
 
 def readable_paths() -> set[Path]:
