@@ -46,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         workers: Worker processes that `serve` runs; None for half the cores, 0 for none (run `edgepack worker` elsewhere).
         database: SQLAlchemy URL; None for SQLite in `data`.
         s3_endpoint: URL of an S3 endpoint to use in place of the embedded store.
-        s3_access_key_id: Key for `s3_endpoint`; None takes boto3's default chain.
+        s3_access_key_id: Key for `s3_endpoint`; the environment's own AWS credentials are never used.
         s3_secret_access_key: Its secret.
         kms_endpoint: KMS endpoint that `edgepack env` hands to clients.
         weed: Path of a `weed` binary to run in place of the one that comes with edgepack.
@@ -84,6 +84,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def worker_count(self) -> int:
         """Worker processes to run: a packaging job keeps about two cores busy."""
         return max(1, (os.cpu_count() or 1) // 2) if self.workers is None else self.workers
+
+    def own_store(self) -> tuple[str, tuple[str, str]]:
+        """The configured S3 endpoint, and the id and secret of the key for it.
+
+        Raises:
+            SettingsError: There is no endpoint, or no key for it.
+        """
+        if self.s3_endpoint is None or self.s3_access_key_id is None or self.s3_secret_access_key is None:
+            raise SettingsError(
+                "An S3 endpoint needs its access key.",
+                advice="Give --s3-endpoint, --s3-access-key-id and EDGEPACK_S3_SECRET_ACCESS_KEY; a worker beside a "
+                "server gets the URL that `edgepack serve` printed and the key that `edgepack env` prints.",
+            )
+        return self.s3_endpoint, (self.s3_access_key_id, self.s3_secret_access_key)
 
     def __repr__(self) -> str:
         shown = msgspec.structs.asdict(self)
@@ -160,3 +174,5 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"Setting 'log_level' is {settings.log_level!r}; use debug, info, warning or error.")
     if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
         raise SettingsError("Settings 's3_access_key_id' and 's3_secret_access_key' go together.")
+    if settings.s3_endpoint is not None:
+        settings.own_store()

@@ -37,7 +37,7 @@ class Workers:
     Args:
         settings: The server's settings; the children get the same ones.
         s3_endpoint: The store's URL, also when it is the embedded one.
-        s3_access_key_id: Key for it; None leaves boto3's default chain.
+        s3_access_key_id: Key for it.
         s3_secret_access_key: Its secret, handed on in the children's environment, never on their command line.
     """
 
@@ -46,8 +46,8 @@ class Workers:
         settings: Settings,
         *,
         s3_endpoint: str,
-        s3_access_key_id: str | None,
-        s3_secret_access_key: str | None,
+        s3_access_key_id: str,
+        s3_secret_access_key: str,
     ) -> None:
         self._command = _worker_command(settings, s3_endpoint)
         self._environment = _worker_environment(settings, s3_access_key_id, s3_secret_access_key)
@@ -81,7 +81,9 @@ class Workers:
             code = self._run(number)
             if self._stopping.is_set():
                 return
-            wait = RESTART_SECONDS if time.monotonic() - started > SETTLED_SECONDS else min(wait * 2, MAX_RESTART_SECONDS)
+            wait = (
+                RESTART_SECONDS if time.monotonic() - started > SETTLED_SECONDS else min(wait * 2, MAX_RESTART_SECONDS)
+            )
             log.warning("worker %d ended with code %d; starting another in %.0f s", number, code, wait)
             self._stopping.wait(wait)
 
@@ -101,12 +103,11 @@ def _worker_command(settings: Settings, s3_endpoint: str) -> list[str]:
     return command
 
 
-def _worker_environment(settings: Settings, access_key_id: str | None, secret: str | None) -> dict[str, str]:
+def _worker_environment(settings: Settings, access_key_id: str, secret: str) -> dict[str, str]:
     # Secrets and the database's URL (which may hold a password) go by the environment: command lines are public.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEPACK_")}
     if settings.database is not None:
         environment["EDGEPACK_DATABASE"] = settings.database
-    if access_key_id is not None and secret is not None:
-        environment["EDGEPACK_S3_ACCESS_KEY_ID"] = access_key_id
-        environment["EDGEPACK_S3_SECRET_ACCESS_KEY"] = secret
+    environment["EDGEPACK_S3_ACCESS_KEY_ID"] = access_key_id
+    environment["EDGEPACK_S3_SECRET_ACCESS_KEY"] = secret
     return environment

@@ -25,7 +25,9 @@ SHARED = (
     DATA,
     click.option("--database", metavar="URL", help="postgresql://… in place of SQLite in the data folder."),
     click.option("--s3-endpoint", metavar="URL", help="An S3 endpoint in place of the embedded store."),
-    click.option("--s3-access-key-id", metavar="ID", help="Its access key [boto3's default chain]."),
+    click.option(
+        "--s3-access-key-id", metavar="ID", help="Its access key; EDGEPACK_S3_SECRET_ACCESS_KEY has the secret."
+    ),
     click.option("--kms-endpoint", metavar="URL", help="KMS endpoint that `edgepack env` prints."),
     click.option("--region", metavar="NAME", help="Region of this server [us-east-1]."),
     click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error [info]."),

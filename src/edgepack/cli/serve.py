@@ -62,8 +62,10 @@ class Server:
         key = _prepare(settings, database, secrets)
         store = self._embedded_store(settings.data_folder, key)
         try:
-            access = store.service_credentials if store else (settings.s3_access_key_id, settings.s3_secret_access_key)
-            s3 = store.endpoint if store else str(settings.s3_endpoint)
+            if store:
+                s3, access = store.endpoint, key
+            else:
+                s3, access = settings.own_store()
             workers = Workers(settings, s3_endpoint=s3, s3_access_key_id=access[0], s3_secret_access_key=access[1])
             workers.start()
             try:
@@ -79,9 +81,15 @@ class Server:
         if self._settings.s3_endpoint is not None:
             return None
         from edgepack.objects.embedded import EmbeddedStore
+        from edgepack.objects.weed_settings import StoreCredential
 
+        weed = self._settings.weed
         store = EmbeddedStore(
-            data / "store", port=self._settings.s3_port, credentials=[key], weed=self._settings.weed
+            data / "store",
+            port=self._settings.s3_port,
+            credentials=[StoreCredential(*key)],
+            region=self._settings.region,
+            binary=Path(weed) if weed else None,
         )
         store.start()
         return store
@@ -96,9 +104,7 @@ class Server:
         from edgepack.wire.server import serve
 
         settings, work = self._settings, WorkQueue(self._settings.database_url)
-        context = Context(
-            database=database, work=work, secrets=secrets, region=settings.region, clock=system_clock
-        )
+        context = Context(database=database, work=work, secrets=secrets, region=settings.region, clock=system_clock)
         app = create_app(
             operations=build_operations(context),
             lookup=CredentialLookup(database, secrets),

@@ -103,13 +103,15 @@ class DataFolder:
             raise StateError(f"Cannot read {path}: {error}.") from error
 
 
-def open_store(settings: Settings, *, endpoint: str) -> "ObjectStore":
-    """The object store that jobs read and write."""
+def open_store(settings: Settings) -> "ObjectStore":
+    """The object store that jobs read and write.
+
+    Raises:
+        SettingsError: The settings name none.
+    """
     from edgepack.objects.store import ObjectStore
 
+    endpoint, (access_key_id, secret_access_key) = settings.own_store()
     return ObjectStore(
-        endpoint=endpoint,
-        region=settings.region,
-        access_key=settings.s3_access_key_id,
-        secret_key=settings.s3_secret_access_key,
+        endpoint=endpoint, region=settings.region, access_key=access_key_id, secret_key=secret_access_key
     )

@@ -9,7 +9,7 @@ import click
 
 from edgepack.cli.children import die_with_parent
 from edgepack.cli.options import SHARED, read_settings, start_logging, with_options
-from edgepack.settings import Settings, SettingsError
+from edgepack.settings import Settings
 
 
 @click.command("worker")
@@ -43,14 +43,8 @@ def run_worker(settings: Settings) -> None:
     from edgepack.jobs.workflow import system_clock
     from edgepack.keys.signing import load_signer
 
-    if settings.s3_endpoint is None:
-        raise SettingsError(
-            "A worker needs --s3-endpoint.",
-            advice="Give the S3 URL that `edgepack serve` printed, and its access key in EDGEPACK_S3_ACCESS_KEY_ID "
-            "and EDGEPACK_S3_SECRET_ACCESS_KEY.",
-        )
     database = Database(settings.database_url)
-    store = open_store(settings, endpoint=settings.s3_endpoint)
+    store = open_store(settings)
     scratch = settings.data_folder / "scratch"
     worker = Worker(
         database,

@@ -46,6 +46,7 @@ def summary(job: CompilationJob) -> CompilationJobSummary:
 def answer(job: CompilationJob, _outcome: Mapping[str, Any]) -> bytes:
     """The Describe answer, JSON ready to send; everything it shows is in the row."""
     request = job.request
+    assert request.input_config is not None  # Create refuses a request without it
     response = DescribeCompilationJobResponse(
         compilation_job_name=job.name,
         compilation_job_arn=job.arn,

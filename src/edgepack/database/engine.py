@@ -114,7 +114,7 @@ def _create_engine(url: sa.URL) -> Engine:
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:
     # The driver must not open transactions of its own: write() says BEGIN IMMEDIATE, read() says nothing.
-    connection.isolation_level = None  # type: ignore[attr-defined]  # sqlite3's, not in the DBAPI protocol
+    connection.isolation_level = None
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_MILLISECONDS}",
         "journal_mode=WAL",

@@ -29,7 +29,7 @@ class PointRead:
         self._connection: sqlite3.Connection | None = None
         compiled = query.compile(dialect=database.engine.dialect)
         self._sql = str(compiled)
-        self._order: tuple[str, ...] = tuple(compiled.positiontup or ())  # type: ignore[attr-defined]  # SQLCompiler's
+        self._order: tuple[str, ...] = tuple(compiled.positiontup or ())
 
     def value(self, **parameters: str) -> Any:
         """The value, or None when there is no such row.

@@ -4,6 +4,7 @@ import msgspec
 
 from edgepack.contract.compilation_jobs import CreateCompilationJobRequest
 from edgepack.contract.edge_packaging_jobs import EdgeOutputConfig
+from edgepack.contract.fields import CompilationJobStatus, EdgePackagingJobStatus
 
 MICROSECONDS = 1_000_000
 
@@ -27,7 +28,7 @@ class EdgePackagingJob(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str
     name: str
     arn: str
-    status: str
+    status: EdgePackagingJobStatus
     status_message: str
     compilation_job_name: str
     model_name: str
@@ -52,7 +53,7 @@ class CompilationJob(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str
     name: str
     arn: str
-    status: str
+    status: CompilationJobStatus
     failure_reason: str
     request: CreateCompilationJobRequest
     artifact_uri: str

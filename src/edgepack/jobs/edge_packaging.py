@@ -160,7 +160,9 @@ def _identity(job: EdgePackagingJob, compiled: CompilationJob) -> ModelIdentity:
 
 
 def _platform(platform: contract.TargetPlatform | None) -> TargetPlatform | None:
-    return platform and TargetPlatform(os=platform.os, arch=platform.arch, accelerator=platform.accelerator)
+    if platform is None:
+        return None
+    return TargetPlatform(os=platform.os, arch=platform.arch, accelerator=platform.accelerator)
 
 
 def _completed_message(packaged: PackagedObject) -> str:

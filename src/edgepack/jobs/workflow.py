@@ -8,7 +8,7 @@ database failed; the engine then tries the step again.
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
 
 import sqlalchemy as sa
 from dbos import DBOS
@@ -19,6 +19,9 @@ from edgepack.database.records import CompilationJob, EdgePackagingJob
 from edgepack.errors import EdgepackError
 from edgepack.jobs.lifecycle import FAILED, FINAL, INPROGRESS, STOPPED, STOPPING, may_become
 from edgepack.objects.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from dbos import StepOptions
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ STORE_ATTEMPTS = 4
 STORE_BACKOFF_SECONDS = 1.0
 """First wait before a step is tried again after the store was unavailable; doubled each time."""
 
-DATABASE_RETRIES: Any = {
+DATABASE_RETRIES: Mapping[str, Any] = {
     "retries_allowed": True,
     "max_attempts": 8,
     "interval_seconds": 1.0,
@@ -66,11 +69,10 @@ class JobWork(Generic[Job]):
 
     workflow: ClassVar[str]
     queue: ClassVar[str]
-    failure_column: ClassVar[str]
 
     def __init__(self, database: Database, jobs: JobTable[Job], clock: Clock) -> None:
         self.database = database
-        self.jobs = jobs
+        self.jobs: JobTable[Job] = jobs
         self.clock = clock
 
     def steps(self) -> list[tuple[str, Callable[[Job, Facts], Facts]]]:
@@ -85,10 +87,17 @@ class JobWork(Generic[Job]):
         """Run the workflow: inside the engine, on a worker."""
         facts: Facts = {}
         for name, step in self.steps():
-            result = DBOS.run_step({"name": name, **DATABASE_RETRIES}, self._guarded, step, job_id, facts)
+            result = self._run_step(name, step, job_id, facts)
             if result["ended"]:
                 return
             facts |= result["facts"]
+
+    def _run_step(self, name: str, step: Callable[[Job, Facts], Facts], job_id: int, facts: Facts) -> Facts:
+        def guarded() -> Facts:
+            return self._guarded(step, job_id, facts)
+
+        options = cast("StepOptions", {"name": name, **DATABASE_RETRIES})
+        return DBOS.run_step(options, guarded)
 
     def advance(self, job: Job, **values: Any) -> Job:
         """Move a job to (or keep it at) INPROGRESS.
