@@ -183,7 +183,6 @@ def test_a_flipped_byte_is_noticed_or_harmless(
         found = extract(bytes(damaged), tmp_path_factory.mktemp("flip"))
     except CompilationError:
         return
-    assert position < 10, "only the gzip header has bytes that do not matter"
     assert found == {"model.onnx": bytes(range(256)) * 100, "labels.txt": b"a\nb\n"}
 
 
