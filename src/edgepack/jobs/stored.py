@@ -2,7 +2,7 @@
 
 from edgepack.objects.address import S3Address
 from edgepack.objects.errors import BucketNotFoundError, ObjectNotFoundError, StoreAccessDeniedError
-from edgepack.objects.store import OWNER_METADATA, ObjectStore
+from edgepack.objects.store import ObjectStore
 
 
 def remove_written(store: ObjectStore, target: S3Address, *, upload_id: str | None, owner: str) -> None:
@@ -26,5 +26,5 @@ def remove_written(store: ObjectStore, target: S3Address, *, upload_id: str | No
         info = store.head(target)
     except (ObjectNotFoundError, BucketNotFoundError, StoreAccessDeniedError):
         return
-    if info.metadata.get(OWNER_METADATA) == owner:
+    if info.owner == owner:
         store.delete_if_unchanged(info)

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from edgepack.objects.address import S3Address
+
+OWNER_METADATA: Final = "edgepack-owner"
+"""User metadata in which a job leaves its ARN on what it writes, so that only its own is ever removed for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,7 @@ class ObjectInfo:
             in parts, or encrypted, it is something else on every store.
         version_id: The version's id where the bucket keeps versions.
         kms_key_id: The KMS key that encrypts it, as the store names it, or None.
+        owner: The ARN that its writer gave as its own (`OWNER_METADATA`), or None.
     """
 
     address: S3Address
@@ -25,6 +29,7 @@ class ObjectInfo:
     etag: str
     version_id: str | None = None
     kms_key_id: str | None = None
+    owner: str | None = None
 
     @property
     def pin(self) -> dict[str, Any]:
@@ -41,4 +46,5 @@ def info_from_head(address: S3Address, answer: Mapping[str, Any]) -> ObjectInfo:
         etag=str(answer["ETag"]),
         version_id=answer.get("VersionId"),
         kms_key_id=answer.get("SSEKMSKeyId"),
+        owner=answer.get("Metadata", {}).get(OWNER_METADATA),
     )

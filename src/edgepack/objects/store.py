@@ -10,7 +10,7 @@ from edgepack.objects.client import Connection, make_client, translated
 from edgepack.objects.errors import BucketNotFoundError, ObjectChangedError, ObjectNotFoundError
 from edgepack.objects.info import ObjectInfo, info_from_head
 from edgepack.objects.reading import read_range, stream_ranges
-from edgepack.objects.upload import PACKAGE_TYPE, Upload, abort_upload, begin_upload, encryption
+from edgepack.objects.upload import PACKAGE_TYPE, Upload, abort_upload, begin_upload, encryption, ownership
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -103,7 +103,13 @@ class ObjectStore:
         return read_range(self._client, info, start=start, end=end) if start < end else b""
 
     def put(
-        self, address: S3Address, data: bytes, *, kms_key_id: str | None = None, only_if_absent: bool = False
+        self,
+        address: S3Address,
+        data: bytes,
+        *,
+        kms_key_id: str | None = None,
+        owner: str | None = None,
+        only_if_absent: bool = False,
     ) -> ObjectInfo:
         """Write a small object in one request, whole or not at all.
 
@@ -111,6 +117,7 @@ class ObjectStore:
             address: Where to; what is there is replaced.
             data: The content; at most 5 GiB.
             kms_key_id: KMS key to encrypt under, or None for the bucket's own default.
+            owner: The ARN to mark the object with.
             only_if_absent: Refuse to replace an object that is there.
 
         Raises:
@@ -126,6 +133,7 @@ class ObjectStore:
                 ContentType=PACKAGE_TYPE,
                 **condition,
                 **encryption(kms_key_id),
+                **ownership(owner),
             )
         return ObjectInfo(
             address=address,
@@ -133,6 +141,7 @@ class ObjectStore:
             etag=answer["ETag"],
             version_id=answer.get("VersionId"),
             kms_key_id=answer.get("SSEKMSKeyId"),
+            owner=owner,
         )
 
     def delete_if_unchanged(self, info: ObjectInfo) -> bool:
@@ -156,19 +165,20 @@ class ObjectStore:
             return True
         return True
 
-    def begin_upload(self, address: S3Address, *, kms_key_id: str | None = None) -> Upload:
+    def begin_upload(self, address: S3Address, *, kms_key_id: str | None = None, owner: str | None = None) -> Upload:
         """Open a multipart upload. It takes room in the store until it is completed or aborted: note its `upload_id`.
 
         Args:
             address: Where the object is to be.
             kms_key_id: KMS key to encrypt under, or None for the bucket's own default.
+            owner: The ARN to mark the object with.
 
         Raises:
             BucketNotFoundError: There is no such bucket.
             StoreAccessDeniedError: Nothing may be written there.
             ObjectStoreError: Any other failure.
         """
-        return begin_upload(self._client, address, kms_key_id=kms_key_id)
+        return begin_upload(self._client, address, kms_key_id=kms_key_id, owner=owner)
 
     def abort_upload(self, address: S3Address, upload_id: str) -> None:
         """Abort an upload that another process (one that crashed) has left; no error if it is gone already.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from edgepack.objects.address import S3Address
 from edgepack.objects.client import translated
 from edgepack.objects.errors import BucketNotFoundError, UploadNotFoundError
-from edgepack.objects.info import ObjectInfo
+from edgepack.objects.info import OWNER_METADATA, ObjectInfo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 PACKAGE_TYPE: Final = "application/gzip"
 """Media type of everything this service writes (RFC 6713)."""
+
+
+def ownership(owner: str | None) -> dict[str, Any]:
+    """The parameters that mark an object as its writer's."""
+    return {} if owner is None else {"Metadata": {OWNER_METADATA: owner}}
 
 
 def encryption(kms_key_id: str | None) -> dict[str, Any]:
@@ -42,11 +47,13 @@ class Upload:
         client: An S3 client.
         address: The object to be.
         upload_id: What the store calls the upload.
+        owner: The ARN that the object is marked with.
     """
 
-    def __init__(self, client: "S3Client", address: S3Address, upload_id: str) -> None:
+    def __init__(self, client: "S3Client", address: S3Address, upload_id: str, *, owner: str | None) -> None:
         self.address = address
         self.upload_id = upload_id
+        self._owner = owner
         self._client = client
         self._parts: dict[int, tuple[str, int]] = {}
         self._lock = threading.Lock()
@@ -108,6 +115,7 @@ class Upload:
             etag=answer["ETag"],
             version_id=answer.get("VersionId"),
             kms_key_id=answer.get("SSEKMSKeyId"),
+            owner=self._owner,
         )
 
     def abort(self) -> None:
@@ -130,13 +138,17 @@ class Upload:
             self._parts[number] = (etag, size)
 
 
-def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | None) -> Upload:
+def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | None, owner: str | None) -> Upload:
     """Open a multipart upload; see `ObjectStore.begin_upload`."""
     with translated(address, "begin writing"):
         answer = client.create_multipart_upload(
-            Bucket=address.bucket, Key=address.key, ContentType=PACKAGE_TYPE, **encryption(kms_key_id)
+            Bucket=address.bucket,
+            Key=address.key,
+            ContentType=PACKAGE_TYPE,
+            **encryption(kms_key_id),
+            **ownership(owner),
         )
-    return Upload(client, address, answer["UploadId"])
+    return Upload(client, address, answer["UploadId"], owner=owner)
 
 
 def abort_upload(client: "S3Client", address: S3Address, upload_id: str) -> None:
