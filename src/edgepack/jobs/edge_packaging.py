@@ -19,7 +19,7 @@ from edgepack.database.records import CompilationJob, EdgePackagingJob
 from edgepack.errors import RequestError
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED
-from edgepack.jobs.presets import publish_component
+from edgepack.jobs.presets import preset_of, publish_component
 from edgepack.jobs.progress import Pulse
 from edgepack.jobs.stored import remove_written
 from edgepack.jobs.transfer import PackagedObject, TransferProgress, check_stored, package_object
@@ -84,7 +84,8 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
             compiled = compilation_jobs.named(connection, job.account_id, job.compilation_job_name)
         if compiled is None or compiled.status != COMPLETED:
             raise CompilationJobGoneError(f"Compilation job {job.compilation_job_name} is no longer there.")
-        return {"source": compiled.artifact_uri, "identity": msgspec.to_builtins(_identity(job, compiled))}
+        facts = {"source": compiled.artifact_uri, "identity": msgspec.to_builtins(_identity(job, compiled))}
+        return facts | {"compiled": msgspec.to_builtins(compiled.request)}
 
     def _package(self, job: EdgePackagingJob, facts: Facts) -> Facts:
         target = S3Address(job.output_bucket, job.output_key)
@@ -119,8 +120,11 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
     def _publish(self, job: EdgePackagingJob, facts: Facts) -> Facts:
         if job.output_config.preset_deployment_type is None:
             return {"preset": None}
-        identity = msgspec.convert(facts["identity"], ModelIdentity)
-        output = publish_component(self.database, job, identity=identity, now=self.clock())
+        config = job.output_config.preset_deployment_config
+        compiled = msgspec.convert(facts["compiled"], contract.CreateCompilationJobRequest)
+        preset = preset_of(config, job_name=job.name, compiled=compiled)
+        artifact = msgspec.convert(facts["packaged"], PackagedObject).info.address.uri
+        output = publish_component(self.database, job, preset, artifact_uri=artifact, now=self.clock())
         return {"preset": msgspec.to_builtins(output)}
 
     def _complete(self, job: EdgePackagingJob, facts: Facts) -> Facts:

@@ -1,40 +1,93 @@
 """The preset deployment: publish the package as a Greengrass component version of the caller's account."""
 
-from edgepack.contract.arns import component_version_arn
+from typing import Final, Literal
+
+from edgepack.compilers.targets import platform_of
+from edgepack.contract.arns import component_version_arn, parse_arn
+from edgepack.contract.compilation_jobs import CreateCompilationJobRequest
 from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
 from edgepack.database import components
 from edgepack.database.engine import Database
 from edgepack.database.records import ComponentVersion, EdgePackagingJob
-from edgepack.errors import EdgepackError
+from edgepack.errors import EdgepackError, ResourceInUseError
 from edgepack.greengrass.preset import ComponentPreset, parse_preset
 from edgepack.greengrass.recipes import build_recipe
-from edgepack.package.manifest import ModelIdentity
-from edgepack.settings import DEFAULT_REGION
+from edgepack.jobs.compilation import compilation_request
 
-PRESET_TYPE = "GreengrassV2Component"
+PRESET_TYPE: Final[Literal["GreengrassV2Component"]] = "GreengrassV2Component"
+
+
+def preset_of(config: str | None, *, job_name: str, compiled: CreateCompilationJobRequest) -> ComponentPreset:
+    """The component that a job asks for, with the compilation target's platform where the config names none.
+
+    Args:
+        config: OutputConfig.PresetDeploymentConfig.
+        job_name: The edge packaging job's name.
+        compiled: The compilation job's request.
+
+    Raises:
+        ValidationError: The config is not valid.
+    """
+    platform = platform_of(compilation_request(compiled))
+    return parse_preset(
+        config,
+        job_name=job_name,
+        target_os=platform.os if platform else None,
+        target_arch=platform.arch if platform else None,
+    )
 
 
 def publish_component(
-    database: Database, job: EdgePackagingJob, *, identity: ModelIdentity, now: int
+    database: Database, job: EdgePackagingJob, preset: ComponentPreset, *, artifact_uri: str, now: int
 ) -> EdgePresetDeploymentOutput:
     """Store the component version; a failure is the preset's alone, as at AWS: the packaging job still completes.
+
+    It may run twice for one job and leaves one component version.
 
     Args:
         database: Where components are.
         job: The edge packaging job, whose package is stored and checked.
-        identity: Its model and target.
+        preset: The component.
+        artifact_uri: The package.
         now: Microseconds since the epoch.
 
     Returns:
         What Describe shows: COMPLETED with the component version's ARN, or FAILED with a message that says what to do.
     """
     try:
-        preset = parse_preset(
-            job.output_config.preset_deployment_config,
-            job_name=job.name,
-            target_os=identity.target_os,
-            target_arch=identity.target_arch,
-        )
-        return _publish(database, job, preset, now=now)
+        component = _component(job, preset, artifact_uri, now)
+        with database.write() as connection:
+            stored = components.add(connection, component)
+        if stored.source_arn != job.arn:
+            raise ResourceInUseError(
+                f"Component {preset.name} version {preset.version} exists already ({component.arn}).",
+                advice="Delete that version, or give another ComponentVersion in PresetDeploymentConfig.",
+            )
     except EdgepackError as error:
         return EdgePresetDeploymentOutput(type=PRESET_TYPE, status="FAILED", status_message=error.diagnostics())
+    return EdgePresetDeploymentOutput(
+        type=PRESET_TYPE,
+        artifact=component.arn,
+        status="COMPLETED",
+        status_message=f"Published component {preset.name} version {preset.version}.",
+    )
+
+
+def _component(job: EdgePackagingJob, preset: ComponentPreset, artifact_uri: str, now: int) -> ComponentVersion:
+    parsed = parse_arn(job.arn)
+    assert parsed is not None
+    return ComponentVersion(
+        arn=component_version_arn(parsed.region, job.account_id, preset.name, preset.version),
+        account_id=job.account_id,
+        name=preset.name,
+        version=preset.version,
+        recipe=build_recipe(
+            preset,
+            job_name=job.name,
+            model_name=job.model_name,
+            model_version=job.model_version,
+            artifact_uri=artifact_uri,
+        ),
+        source_arn=job.arn,
+        created_at=now,
+    )

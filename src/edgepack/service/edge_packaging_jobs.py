@@ -23,9 +23,9 @@ from edgepack.database.listing import contains
 from edgepack.database.point_reads import PointRead
 from edgepack.database.records import CompilationJob
 from edgepack.errors import ResourceNotFoundError, ValidationError
-from edgepack.greengrass.preset import parse_preset
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED, STARTING
+from edgepack.jobs.presets import preset_of
 from edgepack.objects.address import S3Address, join_key
 from edgepack.service import stopping
 from edgepack.service.caller import Caller
@@ -213,14 +213,7 @@ def _require_preset(request: CreateEdgePackagingJobRequest, compiled: Compilatio
         if output.preset_deployment_config is not None:
             raise ValidationError("PresetDeploymentConfig has no effect without PresetDeploymentType.")
         return
-    target = compiled.request.output_config
-    parse_preset(
-        output.preset_deployment_config,
-        job_name=request.edge_packaging_job_name,
-        target_os=target.target_platform and target.target_platform.os,
-        target_arch=target.target_platform and target.target_platform.arch,
-        target_device=target.target_device,
-    )
+    preset_of(output.preset_deployment_config, job_name=request.edge_packaging_job_name, compiled=compiled.request)
 
 
 def _not_found(name: str) -> ResourceNotFoundError:
