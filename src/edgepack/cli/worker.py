@@ -41,7 +41,8 @@ def run_worker(settings: Settings) -> None:
     from edgepack.jobs.edge_packaging import EdgePackagingWork
     from edgepack.jobs.worker import Worker
     from edgepack.jobs.workflow import system_clock
-    from edgepack.keys.signing import load_signer
+    from edgepack.keys.signing import export_trust, load_signer
+    from edgepack.package.verification import TrustRoots
 
     database = Database(settings.database_url)
     store = open_store(settings)
@@ -49,7 +50,11 @@ def run_worker(settings: Settings) -> None:
     worker = Worker(
         database,
         packaging=EdgePackagingWork(
-            database, store=store, signer=load_signer(settings.data_folder), clock=system_clock
+            database,
+            store=store,
+            signer=load_signer(settings.data_folder),
+            trust=TrustRoots.from_pem(export_trust(settings.data_folder)),
+            clock=system_clock,
         ),
         compilation=CompilationWork(database, store=store, scratch=scratch, clock=system_clock),
     )

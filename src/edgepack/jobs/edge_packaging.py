@@ -5,6 +5,7 @@ once, and the parts of the package are on their way while it is being hashed (do
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import msgspec
@@ -15,20 +16,22 @@ from edgepack.database import components
 from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
-from edgepack.database.records import CompilationJob, EdgePackagingJob
+from edgepack.database.records import MICROSECONDS, CompilationJob, EdgePackagingJob
 from edgepack.errors import RequestError
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED
 from edgepack.jobs.presets import preset_of, publish_component
 from edgepack.jobs.progress import Pulse
 from edgepack.jobs.stored import remove_written
-from edgepack.jobs.transfer import PackagedObject, TransferProgress, check_stored, package_object
+from edgepack.jobs.transfer import PackagedObject, Signing, TransferProgress, check_stored, package_object
+from edgepack.jobs.transfer_writers import Destination
 from edgepack.jobs.workflow import Clock, Facts, JobWork
 from edgepack.objects.address import S3Address, parse_object_uri
 from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
 from edgepack.package.manifest import ModelIdentity, TargetPlatform
 from edgepack.package.signature import Signer
+from edgepack.package.verification import TrustRoots
 
 
 class CompilationJobGoneError(RequestError):
@@ -45,16 +48,20 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         database: Where jobs and components are.
         store: Where compiled models are read and packages written.
         signer: Signs packages.
+        trust: The root that their signatures must lead to, when they are read back.
         clock: Microseconds since the epoch.
     """
 
     workflow: ClassVar[str] = EDGE_PACKAGING_WORKFLOW
     queue: ClassVar[str] = EDGE_PACKAGING_QUEUE
 
-    def __init__(self, database: Database, *, store: ObjectStore, signer: Signer, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, *, store: ObjectStore, signer: Signer, trust: TrustRoots, clock: Clock
+    ) -> None:
         super().__init__(database, edge_packaging_jobs, clock)
         self._store = store
         self._signer = signer
+        self._trust = trust
 
     def steps(self) -> list[tuple[str, Callable[[EdgePackagingJob, Facts], Facts]]]:
         """The steps in order; each may run twice and leave one result."""
@@ -100,21 +107,24 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         packaged = package_object(
             store_in=self._store,
             source=source,
-            store_out=self._store,
-            target=target,
-            identity=msgspec.convert(facts["identity"], ModelIdentity),
-            signer=self._signer,
-            kms_key_id=job.output_config.kms_key_id,
-            owner=job.arn,
+            destination=Destination(
+                store=self._store,
+                target=target,
+                kms_key_id=job.output_config.kms_key_id,
+                owner=job.arn,
+                upload_opened=lambda upload_id: self._note_upload(job, upload_id),
+            ),
+            signing=Signing(
+                identity=msgspec.convert(facts["identity"], ModelIdentity), signer=self._signer, signed_at=self._now()
+            ),
             checkpoint=checkpoint,
-            upload_opened=lambda upload_id: self._note_upload(job, upload_id),
         )
         return {"packaged": msgspec.to_builtins(packaged)}
 
     def _check(self, job: EdgePackagingJob, facts: Facts) -> Facts:
         self.advance(job, status_message="Checking the stored package.")
         packaged = msgspec.convert(facts["packaged"], PackagedObject)
-        check_stored(self._store, packaged, signer=self._signer, kms_key_id=job.output_config.kms_key_id)
+        check_stored(self._store, packaged, trust=self._trust, now=self._now(), kms_key_id=job.output_config.kms_key_id)
         return {}
 
     def _publish(self, job: EdgePackagingJob, facts: Facts) -> Facts:
@@ -142,6 +152,9 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
             },
         )
         return {}
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock() / MICROSECONDS, UTC)
 
     def _report(self, job: EdgePackagingJob, source: ObjectInfo, fraction: float) -> None:
         message = f"Packaging: {100 * fraction:.0f} % of {source.size} bytes read."

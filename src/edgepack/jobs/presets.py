@@ -1,6 +1,6 @@
 """The preset deployment: publish the package as a Greengrass component version of the caller's account."""
 
-from typing import Final, Literal
+from typing import Final
 
 from edgepack.compilers.targets import platform_of
 from edgepack.contract.arns import component_version_arn, parse_arn
@@ -14,7 +14,7 @@ from edgepack.greengrass.preset import ComponentPreset, parse_preset
 from edgepack.greengrass.recipes import build_recipe
 from edgepack.jobs.compilation import compilation_request
 
-PRESET_TYPE: Final[Literal["GreengrassV2Component"]] = "GreengrassV2Component"
+PRESET_TYPE: Final = "GreengrassV2Component"
 
 
 def preset_of(config: str | None, *, job_name: str, compiled: CreateCompilationJobRequest) -> ComponentPreset:

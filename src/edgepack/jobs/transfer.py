@@ -1,0 +1,226 @@
+"""From the compiled model in one store to the package in another: one pass over the bytes, bounded memory.
+
+The source is read once, by ranges, and inflated once. What the store can copy itself is never sent.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from edgepack.errors import StoreError
+from edgepack.jobs.transfer_parts import needs_parts, plan_copies
+from edgepack.jobs.transfer_writers import CopyingWriter, Destination, PackageWriter, UploadingWriter
+from edgepack.objects.info import ObjectInfo
+from edgepack.objects.store import ObjectStore
+from edgepack.package.assembly import PackageFrame, frame_package
+from edgepack.package.errors import EmptyArchiveError
+from edgepack.package.gzip_format import TRAILER_SIZE, read_header
+from edgepack.package.limits import GZIP_HEADER_SIZE_MAX
+from edgepack.package.manifest import ModelIdentity
+from edgepack.package.repack import repack
+from edgepack.package.scan import ArchiveScan, Progress, scan_archive
+from edgepack.package.signature import Signer
+from edgepack.package.source import Source
+from edgepack.package.verification import TrustRoots, verify_head
+
+
+class StoredPackageError(StoreError):
+    """What the store holds is not the package that was written."""
+
+    code = "StoredPackageDiffers"
+    advice = "Look whether something else writes to the output location, then create the job again."
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """How far a transfer has come.
+
+    Attributes:
+        bytes_read: Bytes of the source that have been scanned.
+        bytes_total: All of them.
+    """
+
+    bytes_read: int
+    bytes_total: int
+
+
+class PackagedObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that has been written; small, since it is kept with the workflow's state.
+
+    Attributes:
+        info: The object.
+        signature_bundle: The bundle's JSON: `ModelSignature` of DescribeEdgePackagingJob.
+        prefix_size: Bytes in front of the model's own deflate data.
+        prefix_sha256: Their SHA-256, hex.
+        trailer: The last 8 bytes.
+        file_count: Files of the model.
+    """
+
+    info: ObjectInfo
+    signature_bundle: str
+    prefix_size: int
+    prefix_sha256: str
+    trailer: bytes
+    file_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """What a package is signed as, by whom and when.
+
+    Attributes:
+        identity: The model.
+        signer: Signs once.
+        signed_at: Aware time.
+    """
+
+    identity: ModelIdentity
+    signer: Signer
+    signed_at: datetime
+
+    def frame(self, scan: ArchiveScan) -> PackageFrame:
+        """The frame around what was scanned."""
+        return frame_package(scan, identity=self.identity, signer=self.signer, signed_at=self.signed_at)
+
+
+def package_object(
+    *,
+    store_in: ObjectStore,
+    source: ObjectInfo,
+    destination: Destination,
+    signing: Signing,
+    checkpoint: Callable[[TransferProgress], None],
+) -> PackagedObject:
+    """Package an object.
+
+    Args:
+        store_in: Where the model artifact is.
+        source: The version to package.
+        destination: Where the package goes.
+        signing: How it is signed.
+        checkpoint: Told the progress at least every half second; what it raises ends the transfer and comes out of it.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ArtifactError: The archive is not acceptable; nothing was written.
+        StoreError: A store refused or failed; nothing was left.
+    """
+    if source.size == 0:
+        raise EmptyArchiveError(f"The model artifact {source.address} is empty: it has no bytes.")
+
+    def observe(progress: Progress) -> None:
+        checkpoint(TransferProgress(progress.bytes_read, source.size))
+
+    transfer = _Transfer(store_in, source, destination, observe)
+    return transfer.splice(signing) or transfer.repack(signing)
+
+
+class _Transfer:
+    def __init__(
+        self, store_in: ObjectStore, source: ObjectInfo, destination: Destination, observe: Callable[[Progress], None]
+    ) -> None:
+        self._store_in = store_in
+        self._source = source
+        self._destination = destination
+        self._observe = observe
+
+    def splice(self, signing: Signing) -> PackagedObject | None:
+        """Put the frame around the source's own deflate bytes; None if they cannot stand as they are."""
+        start, end = self._body()
+        writer = self._splicing_writer(start, end)
+        try:
+            scan = scan_archive(self._tee(writer, start, end), observe=self._observe)
+            if not scan.spliceable or (scan.deflate_start, scan.deflate_end) != (start, end):
+                writer.abort()
+                return None
+            return self._finish(writer, scan, signing)
+        except BaseException:
+            writer.abort()
+            raise
+
+    def repack(self, signing: Signing) -> PackagedObject:
+        """Inflate and compress anew what cannot be spliced."""
+        writer = UploadingWriter(self._destination, body_size=self._source.size)
+        try:
+            scan = repack(
+                self._store_in.stream(self._source),
+                observe=self._observe,
+                emit=lambda piece: writer.take(memoryview(piece)),
+            )
+            return self._finish(writer, scan, signing)
+        except BaseException:
+            writer.abort()
+            raise
+
+    def _finish(self, writer: PackageWriter, scan: ArchiveScan, signing: Signing) -> PackagedObject:
+        frame = signing.frame(scan)
+        return PackagedObject(
+            info=writer.finish(frame.prefix, frame.trailer),
+            signature_bundle=frame.signature_bundle,
+            prefix_size=len(frame.prefix),
+            prefix_sha256=hashlib.sha256(frame.prefix).hexdigest(),
+            trailer=frame.trailer,
+            file_count=len(scan.files),
+        )
+
+    def _body(self) -> tuple[int, int]:
+        """Where the deflate bytes are, if the source is one gzip member and nothing else; the scan finds out."""
+        head = self._store_in.read_range(self._source, start=0, end=GZIP_HEADER_SIZE_MAX)
+        start = read_header(Source([head]).read)
+        return start, max(start, self._source.size - TRAILER_SIZE)
+
+    def _splicing_writer(self, start: int, end: int) -> PackageWriter:
+        destination = self._destination
+        can_copy = destination.store.can_copy_from(self._store_in, self._source, kms_key_id=destination.kms_key_id)
+        if can_copy and needs_parts(start, end):
+            return CopyingWriter(destination, source=self._source, plan=plan_copies(start, end))
+        return UploadingWriter(destination, body_size=end - start)
+
+    def _tee(self, writer: PackageWriter, start: int, end: int) -> Iterator[bytes]:
+        position = 0
+        for chunk in self._store_in.stream(self._source):
+            body = memoryview(chunk)[max(0, start - position) : max(0, end - position)]
+            if body:
+                writer.take(body)
+            position += len(chunk)
+            yield chunk
+
+
+def check_stored(
+    store: ObjectStore, packaged: PackagedObject, *, trust: TrustRoots, now: datetime, kms_key_id: str | None
+) -> None:
+    """Read back what the store has, before anybody is told that it is there.
+
+    The body needs no second reading: its size is checked, the store took it under checksums, and every byte of it is
+    covered by the signature, so that whoever loads it finds any change.
+
+    Args:
+        store: Where the package was written.
+        packaged: What was written.
+        trust: The root that the signature must lead to.
+        now: Aware time.
+        kms_key_id: The key that the object must be encrypted under, or None.
+
+    Raises:
+        StoredPackageError: Something differs.
+        ArtifactError: The signature does not hold.
+        StoreError: The store could not be read.
+    """
+    found = store.head(packaged.info.address)
+    if (found.size, found.etag, found.version_id) != (packaged.info.size, packaged.info.etag, packaged.info.version_id):
+        raise StoredPackageError(f"{found.address} is not the object that was written there a moment ago.")
+    if kms_key_id is not None and found.kms_key_id is None:
+        raise StoredPackageError(
+            f"The store did not encrypt {found.address} with the KMS key {kms_key_id!r}.",
+            advice="Use a store with KMS, or leave KmsKeyId out.",
+        )
+    prefix = store.read_range(found, start=0, end=packaged.prefix_size)
+    trailer = store.read_range(found, start=found.size - TRAILER_SIZE, end=found.size)
+    if hashlib.sha256(prefix).hexdigest() != packaged.prefix_sha256 or trailer != packaged.trailer:
+        raise StoredPackageError(f"The bytes of {found.address} are not those that were written there.")
+    verify_head(prefix, trust=trust, now=now)

@@ -1,0 +1,187 @@
+"""Writing a package to the store while its prefix is not known yet: the first part is held back and sent last.
+
+S3 takes parts in any order. Part 1 must hold the prefix, which needs the signature, which needs every byte; so the body
+flows into the parts from number 2 on, and only `MIN_PART_BYTES` of it wait.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from edgepack.errors import StoreError
+from edgepack.jobs.transfer_parts import MIN_PART_BYTES, UPLOAD_BUFFERS, PartPlan, upload_part_size
+from edgepack.objects.address import S3Address
+from edgepack.objects.info import ObjectInfo
+from edgepack.objects.store import ObjectStore
+
+if TYPE_CHECKING:
+    from edgepack.objects.upload import Upload
+
+log = logging.getLogger(__name__)
+
+COPIES_AT_ONCE = 2
+"""Ranges that the store copies at the same time: more did not make the embedded store any faster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where a package goes, and in whose name.
+
+    Attributes:
+        store: The store.
+        target: The object.
+        kms_key_id: KMS key to encrypt under, or None for the bucket's own default.
+        owner: ARN of the job that writes.
+        upload_opened: Told the id of the multipart upload before anything is sent, so that somebody else can abort it.
+    """
+
+    store: ObjectStore
+    target: S3Address
+    kms_key_id: str | None
+    owner: str
+    upload_opened: Callable[[str], None]
+
+    def put(self, data: bytes) -> ObjectInfo:
+        """Write the whole object in one request."""
+        return self.store.put(self.target, data, kms_key_id=self.kms_key_id, owner=self.owner)
+
+    def begin_upload(self) -> "Upload":
+        """Open a multipart upload."""
+        upload = self.store.begin_upload(self.target, kms_key_id=self.kms_key_id, owner=self.owner)
+        self.upload_opened(upload.upload_id)
+        return upload
+
+
+class PackageWriter(Protocol):
+    """Takes the body as it flows by, then the prefix and the trailer."""
+
+    def take(self, data: memoryview) -> None:
+        """Take the next bytes of the body.
+
+        Raises:
+            StoreError: The store refused or failed; perhaps on earlier bytes.
+        """
+
+    def finish(self, prefix: bytes, trailer: bytes) -> ObjectInfo:
+        """Make the object: prefix, body, trailer.
+
+        Raises:
+            StoreError: The store refused or failed.
+        """
+
+    def abort(self) -> None:
+        """End every thread and leave nothing in the store. Never raises; harmless after `finish`."""
+
+
+class UploadingWriter:
+    """Uploads the body in parts, a few at once; a small package goes in one request.
+
+    Args:
+        destination: Where to.
+        body_size: Bytes of the body, as good as known.
+    """
+
+    def __init__(self, destination: Destination, *, body_size: int) -> None:
+        self._destination = destination
+        self._part_size = upload_part_size(body_size)
+        self._held = bytearray()
+        self._filling = bytearray()
+        self._pool = ThreadPoolExecutor(UPLOAD_BUFFERS - 1, thread_name_prefix="upload-part")
+        self._sending: deque[Future[None]] = deque()
+        self._upload: Upload | None = None
+        self._last_number = 1
+
+    def take(self, data: memoryview) -> None:
+        """See `PackageWriter`."""
+        room = MIN_PART_BYTES - len(self._held)
+        if room > 0:
+            self._held += data[:room]
+            data = data[room:]
+        while data:
+            room = self._part_size - len(self._filling)
+            self._filling += data[:room]
+            data = data[room:]
+            if len(self._filling) == self._part_size:
+                self._send()
+
+    def finish(self, prefix: bytes, trailer: bytes) -> ObjectInfo:
+        """See `PackageWriter`."""
+        if self._upload is None:
+            self._pool.shutdown()
+            return self._destination.put(b"".join((prefix, self._held, self._filling, trailer)))
+        self._filling += trailer
+        self._send()
+        self._upload.upload_part(1, prefix + self._held)
+        while self._sending:
+            self._sending.popleft().result()
+        self._pool.shutdown()
+        return self._upload.complete()
+
+    def abort(self) -> None:
+        """See `PackageWriter`."""
+        self._pool.shutdown(cancel_futures=True)
+        _abort(self._upload)
+
+    def _send(self) -> None:
+        if self._upload is None:
+            self._upload = self._destination.begin_upload()
+        while len(self._sending) >= UPLOAD_BUFFERS - 1:
+            self._sending.popleft().result()
+        part, self._filling = self._filling, bytearray()
+        self._last_number += 1
+        self._sending.append(self._pool.submit(self._upload.upload_part, self._last_number, part))
+
+
+class CopyingWriter:
+    """Has the store copy the body's bytes itself, from the source object, while they are being scanned.
+
+    Args:
+        destination: Where to; the same store as the source's.
+        source: The version that is being scanned, whose ETag pins every copy.
+        plan: Which of its bytes go into which part.
+    """
+
+    def __init__(self, destination: Destination, *, source: ObjectInfo, plan: PartPlan) -> None:
+        self._plan = plan
+        self._held = bytearray()
+        self._upload = upload = destination.begin_upload()
+        self._pool = ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="copy-part")
+        self._copies = [
+            self._pool.submit(upload.copy_part, part.number, source, first=part.first, last=part.last)
+            for part in plan.middle
+        ]
+
+    def take(self, data: memoryview) -> None:
+        """See `PackageWriter`."""
+        self._held += data[: MIN_PART_BYTES - len(self._held)]
+        for copy in self._copies:
+            if copy.done():
+                copy.result()
+
+    def finish(self, prefix: bytes, trailer: bytes) -> ObjectInfo:
+        """See `PackageWriter`."""
+        self._upload.upload_part(1, prefix + self._held)
+        self._upload.upload_part(self._plan.last_number, trailer)
+        for copy in self._copies:
+            copy.result()
+        self._pool.shutdown()
+        return self._upload.complete()
+
+    def abort(self) -> None:
+        """See `PackageWriter`."""
+        self._pool.shutdown(cancel_futures=True)
+        wait(self._copies)
+        _abort(self._upload)
+
+
+def _abort(upload: "Upload | None") -> None:
+    if upload is None:
+        return
+    try:
+        upload.abort()
+    except StoreError as error:
+        # Whoever ends the job aborts it once more, by the id that was noted.
+        log.warning("could not abort the upload of %s: %s", upload.address, error.message)
