@@ -90,11 +90,11 @@ def test_gnu_tar_reads_it(tmp_path: Path) -> None:
     (folder / "compiled.onnx").write_bytes(b"model")
     write_archive(folder, out)
     listing = subprocess.run(
-        ["tar", "--numeric-owner", "-tvzf", out], capture_output=True, text=True, check=True
+        ["tar", "--utc", "--numeric-owner", "-tvzf", out], capture_output=True, text=True, check=True
     ).stdout
-    assert [line.split()[:3] for line in listing.splitlines()] == [
-        ["-rw-r--r--", "0/0", "5"],
-        ["-rw-r--r--", "0/0", "4"],
+    assert [line.split()[:5] for line in listing.splitlines()] == [
+        ["-rw-r--r--", "0/0", "5", "1970-01-01", "00:00"],
+        ["-rw-r--r--", "0/0", "4", "1970-01-01", "00:00"],
     ]
     assert [line.split()[-1] for line in listing.splitlines()] == ["compiled.onnx", long_name]
 
@@ -184,6 +184,16 @@ def test_a_flipped_byte_is_noticed_or_harmless(
     except CompilationError:
         return
     assert found == {"model.onnx": bytes(range(256)) * 100, "labels.txt": b"a\nb\n"}
+
+
+def test_sparse_files_are_refused(tmp_path: Path) -> None:
+    with (tmp_path / "holes").open("wb") as file:
+        file.seek(1 << 20)
+        file.write(b"end")
+    command = ["tar", "--sparse", "--format=gnu", "-C", tmp_path, "-czf", "-", "holes"]
+    data = subprocess.run(command, capture_output=True, check=True).stdout
+    with pytest.raises(CompilationError, match="the member 'holes': only plain files"):
+        extract(data, tmp_path)
 
 
 def test_both_ways_can_be_stopped(tmp_path: Path) -> None:

@@ -115,6 +115,11 @@ def test_any_bytes_are_a_model_or_refused(data: bytes) -> None:
 SMALL = affine().SerializeToString()
 
 
+def test_a_model_that_ends_early_is_refused() -> None:
+    with pytest.raises(CompilationError, match="ends in the middle of a field"):
+        read_model(SMALL[:-1])
+
+
 @given(position=st.integers(0, len(SMALL) - 1), value=st.integers(0, 255), cut=st.booleans())
 @settings(deadline=None, max_examples=300)
 def test_damaged_models_are_read_or_refused(position: int, value: int, cut: bool) -> None:

@@ -105,7 +105,6 @@ def run_isolated(  # noqa: PLR0913 - the order and its three fences
             cpu_seconds=int(seconds * CPU_COUNT) + 60,
         )
         process = _start(order, Path(home))
-        pipe.close_writing()
         status = _wait(process, seconds=seconds, poll=poll)
         _conclude(compiler_name, status, pipe.read_report(), limits)
 
@@ -128,22 +127,16 @@ class _Pipe:
 
     def __init__(self) -> None:
         self._reading, self.writing = os.pipe()
-        self._open = [self._reading, self.writing]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for descriptor in self._open:
-            os.close(descriptor)
-
-    def close_writing(self) -> None:
-        """Close our copy, once the compiler's process has its own."""
-        self._open.remove(self.writing)
+        os.close(self._reading)
         os.close(self.writing)
 
     def read_report(self) -> Report | None:
-        """The report, if any. A process that left the group may hold the pipe open: its end is not waited for."""
+        """The report, if the process has left one. The pipe's end is not waited for: anybody may still hold it open."""
         os.set_blocking(self._reading, False)
         try:
             return msgspec.json.decode(os.read(self._reading, REPORT_SIZE_MAX), type=Report)
@@ -153,7 +146,7 @@ class _Pipe:
 
 def _start(order: Order, home: Path) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-P", "-s", "-m", "edgepack.compilers.isolated"],
+        [sys.executable, "-s", "-m", "edgepack.compilers.isolated"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
