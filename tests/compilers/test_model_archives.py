@@ -190,7 +190,7 @@ def test_sparse_files_are_refused(tmp_path: Path) -> None:
     with (tmp_path / "holes").open("wb") as file:
         file.seek(1 << 20)
         file.write(b"end")
-    command = ["tar", "--sparse", "--format=gnu", "-C", tmp_path, "-czf", "-", "holes"]
+    command = ["tar", "--sparse", "--format=gnu", "-C", str(tmp_path), "-czf", "-", "holes"]
     data = subprocess.run(command, capture_output=True, check=True).stdout
     with pytest.raises(CompilationError, match="the member 'holes': only plain files"):
         extract(data, tmp_path)
