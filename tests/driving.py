@@ -1,5 +1,6 @@
 """Jobs as a user of boto3 drives them."""
 
+import contextlib
 from typing import Any
 
 from harness import ROLE, RunningServer, wait_for
@@ -11,7 +12,8 @@ BUCKET = "models"
 def put(server: RunningServer, key: str, body: bytes, *, bucket: str = BUCKET) -> str:
     """Upload an object, making the bucket if need be; its URI."""
     s3 = server.client("s3")
-    s3.create_bucket(Bucket=bucket)
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key=key, Body=body)
     return f"s3://{bucket}/{key}"
 

@@ -1,5 +1,6 @@
 """Model archives for tests: small, real, made in memory."""
 
+import gzip
 import io
 import tarfile
 from collections.abc import Mapping
@@ -13,14 +14,14 @@ def shipped_model(name: str = "mul_1.onnx") -> bytes:
 
 
 def tar_gz(files: Mapping[str, bytes], *, level: int = 6) -> bytes:
-    """A gzip-compressed tar of these files, in this order."""
+    """A gzip-compressed tar of these files, in this order; the same bytes every time."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=level) as tar:
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return gzip.compress(buffer.getvalue(), level, mtime=0)
 
 
 def onnx_archive(name: str = "mul_1.onnx") -> bytes:

@@ -6,6 +6,7 @@ An archive is judged when it is passed through, and again when it is packaged: i
 import gzip
 import io
 import tarfile
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -36,6 +37,16 @@ def file(name: str, content: bytes = b"x") -> tuple[tarfile.TarInfo, bytes]:
     return tarfile.TarInfo(name), content
 
 
+def bomb() -> bytes:
+    """A file of 2 GiB of zeros, in about 2 MB: deflate blocks that end on a byte boundary can be repeated."""
+    member = tarfile.TarInfo("zeros")
+    member.size = 2 << 30
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    head = deflate.compress(member.tobuf()) + deflate.flush(zlib.Z_FULL_FLUSH)
+    block = deflate.compress(bytes(16 << 20)) + deflate.flush(zlib.Z_FULL_FLUSH)
+    return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff" + head + block * 128 + deflate.flush() + bytes(8)
+
+
 BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "not-gzip": (lambda: b"PK\x03\x04 not a gzip file", "gzip"),
     "empty-object": (lambda: b"", "empty"),
@@ -49,7 +60,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "device": (lambda: tar_of(link("dev", "", tarfile.CHRTYPE)), "'dev'"),
     "duplicate": (lambda: tar_of(file("twin"), file("twin", b"y")), "twin"),
     "foreign-manifest": (lambda: tar_of(file("sagemaker_edge_manifest", b"{}")), "sagemaker_edge_manifest"),
-    "bomb": (lambda: tar_gz({"zeros": bytes(256 << 20)}, level=9), ""),
+    "bomb": (bomb, "inflate"),
 }
 
 

@@ -104,8 +104,8 @@ def refused(server: RunningServer, **members: Any) -> Any:
     request = {
         "CompilationJobName": "refused",
         "RoleArn": ROLE,
-        "InputConfig": {"S3Uri": "s3://b/k.tar.gz", "Framework": "ONNX"},
-        "OutputConfig": {"S3OutputLocation": "s3://b/o", "TargetDevice": "ml_c5"},
+        "InputConfig": {"S3Uri": "s3://models/k.tar.gz", "Framework": "ONNX"},
+        "OutputConfig": {"S3OutputLocation": "s3://models/o", "TargetDevice": "ml_c5"},
         "StoppingCondition": {},
     } | members
     with pytest.raises(ClientError) as caught:
@@ -115,11 +115,11 @@ def refused(server: RunningServer, **members: Any) -> Any:
 
 def test_members_that_contradict_each_other_are_refused(server: RunningServer) -> None:
     both = {
-        "S3OutputLocation": "s3://b/o",
+        "S3OutputLocation": "s3://models/o",
         "TargetDevice": "ml_c5",
         "TargetPlatform": {"Os": "LINUX", "Arch": "X86_64"},
     }
-    for output in (both, {"S3OutputLocation": "s3://b/o"}):
+    for output in (both, {"S3OutputLocation": "s3://models/o"}):
         error = refused(server, OutputConfig=output)
         assert error["Code"] == "ValidationException"
         assert "TargetDevice" in error["Message"]
@@ -127,7 +127,7 @@ def test_members_that_contradict_each_other_are_refused(server: RunningServer) -
 
 
 def test_compiler_options_must_be_an_object_with_a_known_compiler(server: RunningServer) -> None:
-    output = {"S3OutputLocation": "s3://b/o", "TargetDevice": "ml_c5"}
+    output = {"S3OutputLocation": "s3://models/o", "TargetDevice": "ml_c5"}
     assert "CompilerOptions" in refused(server, OutputConfig=output | {"CompilerOptions": "[1]"})["Message"]
     unknown = refused(server, OutputConfig=output | {"CompilerOptions": '{"compiler": "gcc-99"}'})
     assert "gcc-99" in unknown["Message"]

@@ -138,12 +138,13 @@ def _deaf_variables(variables: dict[str, tuple[Any, Any, Any, Any]]) -> dict[str
 
 
 @contextmanager
-def translated(address: S3Address, action: str) -> Iterator[None]:
+def translated(address: S3Address, action: str, *, kms_key_id: str | None = None) -> Iterator[None]:
     """Turn whatever botocore, urllib3 or the socket raises inside into this room's errors.
 
     Args:
         address: What the call is about.
         action: What is being done, as a verb phrase, for the message.
+        kms_key_id: The KMS key that the store is asked to use, if any.
 
     Raises:
         ObjectStoreError: One of its subclasses, instead of the original, which is kept as the cause.
@@ -156,4 +157,4 @@ def translated(address: S3Address, action: str) -> Iterator[None]:
     except ObjectStoreError:
         raise
     except (ClientError, BotoCoreError, HTTPError, OSError) as error:
-        raise translate(error, address, action) from error
+        raise translate(error, address, action, kms_key_id=kms_key_id) from error

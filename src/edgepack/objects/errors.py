@@ -113,6 +113,9 @@ _BY_CODE: Final[dict[str, type[ObjectStoreError]]] = {
 }
 """https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what other S3 servers say when full."""
 
+KEY_TROUBLE: Final = "InternalError"
+"""What SeaweedFS answers, every time, when it has no KMS or does not find the key."""
+
 _INSUFFICIENT_STORAGE: Final = 507
 """RFC 4918, section 11.5; several S3 servers answer it when their disks or quotas are full."""
 
@@ -138,7 +141,7 @@ def classify(code: str, status: int) -> type[ObjectStoreError]:
     return StoreRefusedError
 
 
-def translate(error: Exception, address: S3Address, action: str) -> ObjectStoreError:
+def translate(error: Exception, address: S3Address, action: str, *, kms_key_id: str | None = None) -> ObjectStoreError:
     """Make one of this room's errors of whatever botocore or the connection under it raised.
 
     Args:
@@ -146,6 +149,7 @@ def translate(error: Exception, address: S3Address, action: str) -> ObjectStoreE
             or not completely).
         address: What the call was about.
         action: What was being done, as a verb phrase: "read", "write part 3 of".
+        kms_key_id: The KMS key that the store was asked to use, if any.
 
     Returns:
         The error to raise, with the store's own words in it and no credentials.
@@ -157,6 +161,8 @@ def translate(error: Exception, address: S3Address, action: str) -> ObjectStoreE
     code = str(answer.get("Code", ""))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     kind = classify(code, status)
+    if kms_key_id is not None and code == KEY_TROUBLE:
+        kind, action = EncryptionKeyError, f"use the KMS key {kms_key_id!r} to {action}"
     words = str(answer.get("Message", "")).rstrip(".") or "no message"
     return kind(f"Could not {action} {address}: the store answered {code} ({status}): {words}.")
 

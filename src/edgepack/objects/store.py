@@ -125,7 +125,7 @@ class ObjectStore:
             ObjectStoreError: Any other failure.
         """
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_if_absent else {}
-        with translated(address, "write"):
+        with translated(address, "write", kms_key_id=kms_key_id):
             answer = self._client.put_object(
                 Bucket=address.bucket,
                 Key=address.key,

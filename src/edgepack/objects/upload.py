@@ -140,7 +140,7 @@ class Upload:
 
 def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | None, owner: str | None) -> Upload:
     """Open a multipart upload; see `ObjectStore.begin_upload`."""
-    with translated(address, "begin writing"):
+    with translated(address, "begin writing", kms_key_id=kms_key_id):
         answer = client.create_multipart_upload(
             Bucket=address.bucket,
             Key=address.key,

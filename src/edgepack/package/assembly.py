@@ -36,9 +36,7 @@ class PackageFrame:
     signature_bundle: str
 
 
-def frame_package(
-    scan: ArchiveScan, *, identity: ModelIdentity, signer: Signer, signed_at: datetime
-) -> PackageFrame:
+def frame_package(scan: ArchiveScan, *, identity: ModelIdentity, signer: Signer, signed_at: datetime) -> PackageFrame:
     """Make and sign the manifest, and frame the package.
 
     Args:
@@ -85,17 +83,19 @@ def manifest_entry(manifest_json: bytes, modified_at: int) -> bytes:
         manifest_json: The content.
         modified_at: Seconds since 1970: the signing time.
     """
-    header = b"".join((
-        MANIFEST_NAME.encode().ljust(100, b"\0"),
-        MANIFEST_MODE.ljust(8, b"\0"),
-        b"0000000\0" * 2,
-        b"%011o\0%011o\0" % (len(manifest_json), modified_at),
-        b" " * 8,
-        b"0".ljust(101, b"\0"),
-        b"ustar\x0000".ljust(72, b"\0"),
-        b"0000000\0" * 2,
-        bytes(167),
-    ))
+    header = b"".join(
+        (
+            MANIFEST_NAME.encode().ljust(100, b"\0"),
+            MANIFEST_MODE.ljust(8, b"\0"),
+            b"0000000\0" * 2,
+            b"%011o\0%011o\0" % (len(manifest_json), modified_at),
+            b" " * 8,
+            b"0".ljust(101, b"\0"),
+            b"ustar\x0000".ljust(72, b"\0"),
+            b"0000000\0" * 2,
+            bytes(167),
+        )
+    )
     checksum = b"%06o\0 " % sum(header)
     return b"".join((header[:148], checksum, header[156:], manifest_json, bytes(-len(manifest_json) % BLOCK_SIZE)))
 
@@ -120,5 +120,3 @@ def package_trailer(entry: bytes, tar_crc32: int, tar_size: int) -> bytes:
 
 def _pem(der: bytes) -> str:
     return x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM).decode("ascii")
-
-

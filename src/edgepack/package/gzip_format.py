@@ -47,7 +47,9 @@ def read_header(read: ReadExactly) -> int:
     header += read(8)
     method, flags = header[2], header[3]
     if method != METHOD_DEFLATE or flags & FLAGS_RESERVED:
-        raise GzipError(f"The gzip header asks for method {method} and flags {flags:#04x}, which RFC 1952 does not define.")
+        raise GzipError(
+            f"The gzip header asks for method {method} and flags {flags:#04x}, which RFC 1952 does not define."
+        )
     if flags & FLAG_EXTRA:
         size = read(2)
         header += size + read(int.from_bytes(size, "little"))

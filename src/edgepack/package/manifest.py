@@ -70,13 +70,13 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
         metadata = {name: value for name, value in values.items() if value is not None}
         for name, value in metadata.items():
             if len(value) > IDENTITY_TEXT_MAX or not _IDENTITY_TEXT.fullmatch(value):
-                raise IdentityError(f"The {name} must have 1 to {IDENTITY_TEXT_MAX} characters, none of them a control one.")
+                raise IdentityError(
+                    f"The {name} must have 1 to {IDENTITY_TEXT_MAX} characters, none of them a control one."
+                )
         return metadata
 
 
-class ManifestBody(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False
-):
+class ManifestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
     """The manifest without its signature: what `manifest_sha256` of the signed statement is the digest of.
 
     Attributes:

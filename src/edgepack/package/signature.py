@@ -100,7 +100,9 @@ class Coverage(_Struct, frozen=True, kw_only=True):
         try:
             time = datetime.strptime(self.signed_at, _TIME_FORMAT).replace(tzinfo=UTC)
         except ValueError:
-            raise SignatureError(f"The signing time {self.signed_at!r} is not of the form 2026-01-31T12:00:00Z.") from None
+            raise SignatureError(
+                f"The signing time {self.signed_at!r} is not of the form 2026-01-31T12:00:00Z."
+            ) from None
         if format_time(time) != self.signed_at:
             raise SignatureError(f"The signing time {self.signed_at!r} is not of the form 2026-01-31T12:00:00Z.")
         return time
@@ -123,9 +125,7 @@ class Serialization(_Struct, frozen=True, kw_only=True):
     method: str
 
 
-SERIALIZATION = Serialization(
-    allow_symlinks=False, hash_type="sha256", ignore_paths=(MANIFEST_NAME,), method="files"
-)
+SERIALIZATION = Serialization(allow_symlinks=False, hash_type="sha256", ignore_paths=(MANIFEST_NAME,), method="files")
 
 
 class Predicate(_Struct, frozen=True, kw_only=True):

@@ -112,7 +112,9 @@ def _kind(flag: bytes, name: bytes) -> bytes:
     if flag in (FILE, DIRECTORY, PAX, PAX_GLOBAL, GNU_LONG_NAME):
         return flag
     kind = _UNSUPPORTED.get(flag, f"of the unknown type {flag!r}")
-    raise UnsupportedMemberError(f"The member {shown(name)} is {kind}; only regular files and directories are packaged.")
+    raise UnsupportedMemberError(
+        f"The member {shown(name)} is {kind}; only regular files and directories are packaged."
+    )
 
 
 def _octal(field: bytes) -> int:
@@ -200,7 +202,9 @@ def check_global_pax(data: bytes, name: bytes) -> None:
     """
     others = set(_pax_records(data, name)) - {"comment"}
     if others:
-        raise UnsupportedMemberError(f"The global extended header {shown(name)} sets {shown(min(others))} for all members.")
+        raise UnsupportedMemberError(
+            f"The global extended header {shown(name)} sets {shown(min(others))} for all members."
+        )
 
 
 def _pax_records(data: bytes, name: bytes) -> dict[str, bytes]:

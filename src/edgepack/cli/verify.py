@@ -1,0 +1,117 @@
+"""`edgepack verify`: is this package what its signer signed, every byte of it? Offline."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgepack.cli.streams import chunks_of, opened
+
+if TYPE_CHECKING:
+    from edgepack.package.verification import TrustRoots, Verdict
+
+NOT_VERIFIED = 1
+"""Exit code for a package that must not be used."""
+
+
+@click.command("verify")
+@click.argument("package", metavar="PKG.tar.gz")
+@click.option("--trust", required=True, metavar="FILE.pem", help="Root certificates or public keys to trust, PEM.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+def verify_command(package: str, *, trust: str, as_json: bool) -> int:
+    """Verify a package, or standard input for `-`, and print each file's verdict.
+
+    Exits 0 only if the signer is trusted and every byte is covered by the signature and right; 1 if not; 2 for a usage
+    error.
+    """
+    from edgepack.package.verification import verify_package
+
+    roots = _trust(trust)
+    with opened(package) as file:
+        verdict = verify_package(chunks_of(file), trust=roots, now=datetime.now(UTC))
+    if as_json:
+        click.echo(json.dumps(_as_json(package, verdict), indent=2))
+    else:
+        _print(package, verdict)
+    return 0 if verdict.ok else NOT_VERIFIED
+
+
+def _trust(path: str) -> "TrustRoots":
+    from edgepack.errors import EdgepackError
+    from edgepack.package.verification import TrustRoots
+
+    try:
+        return TrustRoots.from_pem(Path(path).read_bytes())
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}.", param_hint="--trust") from None
+    except EdgepackError as error:
+        raise click.BadParameter(f"{path}: {error.message}", param_hint="--trust") from None
+
+
+def _as_json(package: str, verdict: "Verdict") -> dict[str, Any]:
+    identity = verdict.identity
+    return {
+        "package": package,
+        "ok": verdict.ok,
+        "model_name": identity.model_name if identity else None,
+        "model_version": identity.model_version if identity else None,
+        "signed_at": verdict.signed_at.isoformat() if verdict.signed_at else None,
+        "files": [
+            {"path": file.path, "size": file.size, "sha256": file.sha256, "ok": file.ok, "problem": file.problem}
+            for file in verdict.files
+        ],
+        "problems": list(verdict.problems),
+    }
+
+
+def _print(package: str, verdict: "Verdict") -> None:
+    if sys.stdout.isatty():
+        _print_table(verdict)
+    else:
+        for file in verdict.files:
+            click.echo(f"{_word(ok=file.ok)}  {file.sha256}  {_printable(file.path)}{_because(file.problem)}")
+    for problem in verdict.problems:
+        click.echo(f"problem: {_printable(problem)}", err=True)
+    click.echo(_summary(package, verdict))
+
+
+def _print_table(verdict: "Verdict") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("file", "bytes", "SHA-256", "verdict")
+    table.columns[0].overflow = table.columns[2].overflow = "fold"
+    table.columns[1].justify = "right"
+    for file in verdict.files:
+        word = Text(_word(ok=file.ok) + _because(file.problem), style="green" if file.ok else "bold red")
+        table.add_row(Text(_printable(file.path)), str(file.size), Text(file.sha256), word)
+    Console().print(table)
+
+
+def _word(*, ok: bool) -> str:
+    return "ok" if ok else "WRONG"
+
+
+def _because(problem: str | None) -> str:
+    return f" ({_printable(problem)})" if problem else ""
+
+
+def _printable(text: str) -> str:
+    """Text from an untrusted package as a terminal may show it: nothing in it steers the terminal."""
+    return text if text.isprintable() else ascii(text)
+
+
+def _summary(package: str, verdict: "Verdict") -> str:
+    if not verdict.ok:
+        return f"{package}: NOT VERIFIED. Do not use it."
+    identity = verdict.identity
+    assert identity is not None
+    assert verdict.signed_at is not None
+    return (
+        f"{package}: verified. {_printable(identity.model_name)} {_printable(identity.model_version)}, "
+        f"{len(verdict.files)} files, signed {verdict.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
