@@ -14,7 +14,9 @@ import click
 
 from edgepack.cli.options import DATA, read_settings
 from edgepack.cli.streams import (
+    COPY_SIZE,
     PIPE,
+    WriteBack,
     check_target,
     chunks_of,
     opened,
@@ -132,10 +134,12 @@ def _write(
     write_all(output, frame.prefix)
     body.seek(scan.deflate_start)
     crc32 = copied = 0
-    for chunk in chunks_of(body, size=scan.deflate_size):
+    write_back = WriteBack(output)
+    for chunk in chunks_of(body, size=scan.deflate_size, chunk_size=COPY_SIZE):
         crc32 = isal_zlib.crc32(chunk, crc32)
         write_all(output, chunk)
         copied += len(chunk)
+        write_back.reached(copied)
         report(copied)
     if (copied, crc32) != (scan.deflate_size, scan.deflate_crc32):
         raise SourceChangedError("The model artifact changed while it was being packaged.")
