@@ -43,6 +43,17 @@ class RunningServer:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(READY_SECONDS)
+        self._close()
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.process.kill()
+        self.process.wait(READY_SECONDS)
+        self._close()
+
+    def _close(self) -> None:
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
 
 def start_server(data: Path, *flags: str) -> RunningServer:

@@ -166,14 +166,26 @@ def test_a_server_that_is_killed_keeps_its_jobs(tmp_path: Path) -> None:
         create_packaging(server, "cut-short", "before", OutputConfig=location("cut-short"))
         in_progress(server, "cut-short")
     finally:
-        server.process.kill()
-        server.process.wait()
+        server.kill()
     again = start_server(tmp_path / "data")
     try:
         for member in ("ModelSignature", "ModelArtifact", "CreationTime", "LastModifiedTime"):
             assert describe_packaging(again, "done")[member] == done[member]
         found = wait_for(lambda: describe_packaging(again, "cut-short"), "EdgePackagingJobStatus")
         assert found["EdgePackagingJobStatus"] == "COMPLETED", found
+    finally:
+        again.stop()
+
+
+def test_a_store_that_hangs_after_its_server_was_killed_is_replaced(tmp_path: Path) -> None:
+    server = start_server(tmp_path / "data", "--workers", "0")
+    put(server, "in/kept.tar.gz", b"kept")
+    store = int((server.data / "store" / "lock").read_text().split()[1])
+    os.kill(store, signal.SIGSTOP)
+    server.kill()
+    again = start_server(tmp_path / "data", "--workers", "0")
+    try:
+        assert again.client("s3").get_object(Bucket=BUCKET, Key="in/kept.tar.gz")["Body"].read() == b"kept"
     finally:
         again.stop()
 

@@ -8,11 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from edgepack.errors import StateError
 from edgepack.objects import tether
+
+ORPHAN_SECONDS: Final = 10.0
+"""How long a program whose keeper was killed may take to close its files; about a second is usual."""
 
 POLL_SECONDS: Final = 0.01
 """How often something that will be ready within a second is looked at."""
@@ -97,6 +101,7 @@ class TetheredProcess:
             return
         finally:
             self._started.set()
+        _note_holder(self._keep_open, self._process.pid)
         self._process.wait()
         self._ended.set()
 
@@ -119,16 +124,43 @@ def lock_folder(folder: Path, *, patience: float) -> int:
     """
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                time.sleep(POLL_SECONDS)
-                continue
+    while not _try_lock(descriptor):
+        left = deadline - time.monotonic()
+        if left <= 0:
             os.close(descriptor)
             raise StateError(
                 f"The embedded store's folder {folder} is in use by another process.",
                 advice="Stop the other edgepack that uses this data folder, or give this one a folder of its own.",
-            ) from None
-        return descriptor
+            )
+        if left < patience - ORPHAN_SECONDS:
+            _end_orphan(descriptor, folder)
+        time.sleep(POLL_SECONDS)
+    return descriptor
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _note_holder(descriptor: int, process_id: int) -> None:
+    """Leave in the lock file who keeps the program and which process it is."""
+    with suppress(OSError):  # the descriptor may be closed already; then an orphan is waited for, no more
+        os.pwrite(descriptor, f"{os.getpid():>10} {process_id:>10}\n".encode(), 0)
+
+
+def _end_orphan(descriptor: int, folder: Path) -> None:
+    """Kill the program that holds the lock if its keeper is dead: seen once to hang while it closed its files.
+
+    What it has confirmed to anybody is on the disk. Both process ids may be others' by now: nothing is done while the
+    keeper's number is taken, and the program is known by the folder on its command line.
+    """
+    keeper, _, program = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip().rpartition(" ")
+    if not (keeper.strip().isdigit() and program.isdigit()) or Path(f"/proc/{keeper.strip()}").exists():
+        return
+    with suppress(OSError):
+        if os.fsencode(folder) in Path(f"/proc/{program}/cmdline").read_bytes():
+            os.kill(int(program), signal.SIGKILL)
