@@ -11,7 +11,8 @@ import click
 from edgepack.cli.streams import chunks_of, opened
 
 if TYPE_CHECKING:
-    from edgepack.package.verification import TrustRoots, Verdict
+    from edgepack.package.trust import TrustRoots
+    from edgepack.package.verification import Verdict
 
 NOT_VERIFIED = 1
 """Exit code for a package that must not be used."""
@@ -41,7 +42,7 @@ def verify_command(package: str, *, trust: str, as_json: bool) -> int:
 
 def _trust(path: str) -> "TrustRoots":
     from edgepack.errors import EdgepackError
-    from edgepack.package.verification import TrustRoots
+    from edgepack.package.trust import TrustRoots
 
     try:
         return TrustRoots.from_pem(Path(path).read_bytes())

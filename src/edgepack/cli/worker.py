@@ -42,7 +42,7 @@ def run_worker(settings: Settings) -> None:
     from edgepack.jobs.worker import Worker
     from edgepack.jobs.workflow import system_clock
     from edgepack.keys.signing import export_trust, load_signer
-    from edgepack.package.verification import TrustRoots
+    from edgepack.package.trust import TrustRoots
 
     database = Database(settings.database_url)
     store = open_store(settings)

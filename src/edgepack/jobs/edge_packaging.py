@@ -31,7 +31,7 @@ from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
 from edgepack.package.manifest import ModelIdentity, TargetPlatform
 from edgepack.package.signature import Signer
-from edgepack.package.verification import TrustRoots
+from edgepack.package.trust import TrustRoots
 
 
 class CompilationJobGoneError(RequestError):

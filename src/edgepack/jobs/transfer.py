@@ -18,13 +18,14 @@ from edgepack.objects.store import ObjectStore
 from edgepack.package.assembly import PackageFrame, frame_package
 from edgepack.package.errors import EmptyArchiveError
 from edgepack.package.gzip_format import TRAILER_SIZE, read_header
+from edgepack.package.head import verify_head
 from edgepack.package.limits import GZIP_HEADER_SIZE_MAX
 from edgepack.package.manifest import ModelIdentity
 from edgepack.package.repack import repack
 from edgepack.package.scan import ArchiveScan, Progress, scan_archive
 from edgepack.package.signature import Signer
 from edgepack.package.source import Source
-from edgepack.package.verification import TrustRoots, verify_head
+from edgepack.package.trust import TrustRoots
 
 
 class StoredPackageError(StoreError):

@@ -9,11 +9,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from isal import isal_zlib
 
-from edgepack.package import gzip_format, signature
+from edgepack.package import gzip_format
+from edgepack.package.bundle import seal
 from edgepack.package.manifest import SCHEMA_VERSION, Manifest, ManifestBody, ModelIdentity, canonical_json
 from edgepack.package.names import MANIFEST_NAME
 from edgepack.package.scan import ArchiveScan
 from edgepack.package.signature import Signer
+from edgepack.package.statement import build_statement
 from edgepack.package.tar_headers import BLOCK_SIZE
 
 MANIFEST_MODE = b"0000644"
@@ -57,7 +59,7 @@ def frame_package(scan: ArchiveScan, *, identity: ModelIdentity, signer: Signer,
         schema_version=SCHEMA_VERSION,
         target_platform=identity.target_platform,
     )
-    bundle = signature.seal(signature.build_statement(scan, body, signed_at), signer)
+    bundle = seal(build_statement(scan, body, signed_at), signer)
     manifest = Manifest(
         certificate_chain=chain,
         files=scan.files,

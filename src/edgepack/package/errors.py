@@ -149,6 +149,13 @@ class UntrustedSignerError(SignatureError):
     advice = "Verify against the root certificate of the edgepack that made the package (`edgepack keys export-trust`)."
 
 
+class TrustError(ArtifactError):
+    """What was given as trusted is no certificate and no key. Whoever verifies gives another file."""
+
+    code = "InvalidTrust"
+    advice = "Give a PEM file with edgepack's root certificate (`edgepack keys export-trust`) or with a public key."
+
+
 class SigningError(ArtifactError):
     """The signer returned something that its own public key does not verify. Nothing was published."""
 

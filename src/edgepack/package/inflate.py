@@ -2,7 +2,8 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ PIECE_SIZE = 1 * MIB
 """Compressed bytes handed to the inflater at once."""
 
 BLOCK_SIZE = 1 * MIB
-"""Inflated bytes per block. Larger ones make malloc return memory to the system each time, at 0.4 s per GB in page faults."""
+"""Inflated bytes per block. Larger ones make malloc give memory back each time, at 0.4 s per GB in page faults."""
 
 QUEUE_BLOCKS = 16
 """Blocks between the two threads: rides out uneven blocks, and bounds memory at 16 MiB."""
@@ -35,7 +36,7 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
-    """What precedes the stream when a package's tail is inflated: its gzip header is read already, and so is the manifest.
+    """What precedes the stream when a package's tail is inflated: the gzip header and the manifest are read already.
 
     Attributes:
         crc32: CRC-32 of the inflated bytes before.
@@ -94,7 +95,7 @@ class InflateThread:
         """Compressed bytes taken from the source so far."""
         return self._source.position
 
-    def blocks(self, idle: Callable[[], None] | None = None) -> Iterator[bytes]:
+    def blocks(self, idle: Callable[[], None] | None = None) -> Generator[bytes, None, None]:
         """Inflated blocks in order. Leaving the loop early stops the thread; it has ended when the generator is closed.
 
         Args:
@@ -149,10 +150,8 @@ class InflateThread:
         raise _StoppedError
 
     def _put_last(self, error: BaseException) -> None:
-        try:
+        with suppress(_StoppedError):
             self._put(error)
-        except _StoppedError:
-            pass
 
     def _inflate_all(self) -> Inflated:
         source, seed = self._source, self._seed
@@ -239,7 +238,7 @@ class _StoppedError(Exception):
 def _inflated(inflater: Any, piece: Chunk, source: Source) -> bytes:
     try:
         block: bytes = inflater.decompress(piece, BLOCK_SIZE)
-    except igzip_lib.error as error:
+    except igzip_lib.error as error:  # type: ignore[misc]  # untyped C module
         raise GzipError(f"The compressed data is damaged before byte {source.position} ({error}).") from None
     return block
 

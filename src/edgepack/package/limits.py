@@ -14,7 +14,7 @@ RATIO_MAX = 200
 """Inflated bytes per compressed byte. Deflate cannot exceed 1032; weights reach 1.1, sparse ones and text 3 to 20."""
 
 RATIO_FREE_SIZE = 1 * GIB
-"""Inflated bytes below which the ratio is not looked at: inflating them takes a second or so, and zeros are legitimate."""
+"""Inflated bytes below which the ratio is not looked at: they take a second or so, and zeros are legitimate."""
 
 MEMBERS_MAX = 200_000
 """Tar members. Each costs about 0.5 kB of memory and 0.4 kB of manifest; saved models have at most some thousands."""
@@ -32,7 +32,7 @@ EXTENDED_HEADER_SIZE_MAX = 1 * MIB
 """Bytes of one pax or GNU long-name record, which is held in memory: a few hundred are usual."""
 
 GZIP_MEMBERS_MAX = 1_000_000
-"""gzip members in one file: block gzip (64 kB members) of 60 GB has as many; empty ones would cost time without bytes."""
+"""gzip members in one file: block gzip (64 kB members) of 60 GB has as many; empty ones would cost time for nothing."""
 
 GZIP_HEADER_SIZE_MAX = 64 * KIB + 64 * KIB
 """Bytes of one gzip header: FEXTRA holds at most 65535, names and comments are short."""

@@ -1,11 +1,11 @@
 """The manifest: what stands in `sagemaker_edge_manifest`, and the one way to spell it as bytes.
 
-JSON in canonical form (RFC 8785 restricted to strings, integers, arrays and objects: sorted keys, no white space, UTF-8), and a
-closed schema: a member that this version does not know is refused, so that nothing in it goes unseen.
+JSON in canonical form (RFC 8785 restricted to strings, integers, arrays and objects: sorted keys, no white space,
+UTF-8), and a closed schema: a member that this version does not know is refused, so that nothing in it goes unseen.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -87,8 +87,8 @@ class ManifestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
         target_platform: As in `ModelIdentity`.
     """
 
-    certificate_chain: Sequence[str]
-    files: Sequence[FileEntry]
+    certificate_chain: tuple[str, ...]
+    files: tuple[FileEntry, ...]
     metadata: Mapping[str, str]
     schema_version: str
     target_platform: TargetPlatform | None = None
@@ -103,7 +103,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     The others are those of `ManifestBody`.
     """
 
-    certificate_chain: Sequence[str]
+    certificate_chain: tuple[str, ...]
     files: tuple[FileEntry, ...]
     metadata: dict[str, str]
     schema_version: str

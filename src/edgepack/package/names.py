@@ -154,5 +154,5 @@ class Namespace:
         if other == path:
             raise DuplicateMemberError(f"The member {shown(path)} is there twice, or is a file and a folder at once.")
         raise DuplicateMemberError(
-            f"The members {shown(other)} and {shown(path)} are the same file on systems that ignore case or Unicode form."
+            f"The members {shown(other)} and {shown(path)} are one file on systems that ignore case or Unicode form."
         )

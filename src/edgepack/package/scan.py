@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
-from edgepack.package.inflate import Inflated, InflateThread, Seed
+from edgepack.package.inflate import InflateThread, Seed
 from edgepack.package.limits import DEFAULT_LIMITS, ArchiveLimits
 from edgepack.package.source import Chunk
 from edgepack.package.tar_stream import FileEntry, TarReader
@@ -28,7 +28,7 @@ class Progress:
 
 
 Observer = Callable[[Progress], None]
-"""Is told the progress after each block of at most 1 MiB and every half second while nothing arrives; may raise to stop."""
+"""Is told the progress after each block of at most 1 MiB, and every half second otherwise; may raise to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +90,8 @@ def scan_archive(
         BaseException: What `chunks` or `observe` raised. The inflating thread has ended by then.
     """
     files: list[FileEntry] = []
-    scan, framing = _scan(InflateThread(chunks, limits), limits, files, observe)
-    return _result(scan, framing, files)
+    inflate = InflateThread(chunks, limits)
+    return _result(inflate, read_blocks(inflate, limits, files, observe), files)
 
 
 def scan_tail(
@@ -117,13 +117,27 @@ def scan_tail(
     Raises:
         ArtifactError: As for `scan_archive`.
     """
-    scan, framing = _scan(InflateThread(chunks, limits, seed), limits, files, observe)
-    return _result(scan, framing, files)
+    inflate = InflateThread(chunks, limits, seed)
+    return _result(inflate, read_blocks(inflate, limits, files, observe), files)
 
 
-def _scan(
-    inflate: InflateThread, limits: ArchiveLimits, files: list[FileEntry], observe: Observer | None
-) -> tuple[Inflated, str]:
+def read_blocks(
+    inflate: InflateThread,
+    limits: ArchiveLimits,
+    files: list[FileEntry],
+    observe: Observer | None,
+    *,
+    also: Callable[[bytes], None] | None = None,
+) -> str:
+    """Run the inflated blocks through the tar reader; the hex SHA-256 of the tar stream without the files' contents.
+
+    Args:
+        inflate: The stream; its `result` is set afterwards.
+        limits: Bounds against decompression bombs.
+        files: Receives each file as it is completed.
+        observe: As for `scan_archive`.
+        also: Receives each block once the reader has accepted it.
+    """
     reader = TarReader(limits, files.append)
 
     def report() -> None:
@@ -133,12 +147,15 @@ def _scan(
     with closing(inflate.blocks(report)) as blocks:
         for block in blocks:
             reader.feed(block)
+            if also is not None:
+                also(block)
             report()
-    assert inflate.result is not None
-    return inflate.result, reader.finish()
+    return reader.finish()
 
 
-def _result(inflated: Inflated, framing: str, files: list[FileEntry]) -> ArchiveScan:
+def _result(inflate: InflateThread, framing: str, files: list[FileEntry]) -> ArchiveScan:
+    inflated = inflate.result
+    assert inflated is not None
     return ArchiveScan(
         files=tuple(files),
         deflate_start=inflated.deflate_start,

@@ -1,6 +1,7 @@
-"""One 512-byte tar header block and the extended headers, read strictly (POSIX.1-2017 pax, "ustar Interchange Format"; GNU tar manual).
+"""One 512-byte tar header block and the extended headers, read strictly.
 
-Whatever readers are known to see differently is refused, so that what is hashed is what every reader unpacks.
+Sources: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Header Block"; the GNU tar manual, "Basic Tar
+Format". Whatever readers are known to see differently is refused, so that what is hashed is what every reader unpacks.
 """
 
 import re
@@ -123,7 +124,7 @@ def _octal(field: bytes) -> int:
 
 
 def _number(field: bytes, name: bytes, what: str) -> int:
-    """A numeric field: octal text, or GNU's base-256 with the top bit set. Blank counts as zero, negative is allowed."""
+    """A numeric field: octal text, or GNU's base-256 with the top bit set. Blank is zero, negative is allowed."""
     match = _OCTAL.fullmatch(field)
     if match:
         return int(match[1], 8)
@@ -149,8 +150,21 @@ def _size(field: bytes, name: bytes) -> int:
 # ---------------------------------------------------------------------------------------------------- extended headers
 
 _PAX_IGNORED = frozenset(
-    ("atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment")
-    + ("SCHILY.dev", "SCHILY.ino", "SCHILY.nlink", "SCHILY.fflags", "LIBARCHIVE.creationtime")
+    [
+        "atime",
+        "ctime",
+        "mtime",
+        "uid",
+        "gid",
+        "uname",
+        "gname",
+        "comment",
+        "SCHILY.dev",
+        "SCHILY.ino",
+        "SCHILY.nlink",
+        "SCHILY.fflags",
+        "LIBARCHIVE.creationtime",
+    ]
 )
 """Keywords that do not change which bytes are unpacked under which name."""
 

@@ -1,6 +1,7 @@
-"""A streaming, strict tar reader: feed it the inflated blocks, and it hashes every file and everything between the files.
+"""A streaming, strict tar reader: fed the inflated blocks, it hashes every file and everything between the files.
 
-Nothing is ever extracted. Small members, of which an archive may hold a hundred thousand, take a short path through `feed`.
+Nothing is ever extracted. Small members, of which an archive may hold a hundred thousand, take a short path through
+`feed`.
 """
 
 from collections.abc import Callable
@@ -205,7 +206,8 @@ class TarReader:
             raise UnsupportedMemberError(f"The extended header {shown(header.name)} follows another one.")
         if not 0 < header.size <= EXTENDED_HEADER_SIZE_MAX:
             raise ArchiveTooLargeError(
-                f"The extended header {shown(header.name)} has {header.size} bytes; 1 to {EXTENDED_HEADER_SIZE_MAX} are read."
+                f"The extended header {shown(header.name)} has {header.size} bytes; "
+                f"1 to {EXTENDED_HEADER_SIZE_MAX} are read."
             )
         self._extended, self._body_left, self._padding_left = header, header.size, -header.size % BLOCK_SIZE
 

@@ -1,0 +1,182 @@
+"""The signature bundle: a sigstore bundle v0.3 around a DSSE envelope, which `model_signing verify` accepts."""
+
+import base64
+import binascii
+from typing import Literal, TypeVar
+
+import msgspec
+
+from edgepack.package.errors import SignatureError, SigningError
+from edgepack.package.manifest import canonical_json
+from edgepack.package.signature import Signer, key_hint, load_public_key, low_s, verifies
+from edgepack.package.statement import ClosedStruct, Statement, check_statement
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+
+class EnvelopeSignature(ClosedStruct, frozen=True, kw_only=True):
+    """One DSSE signature."""
+
+    keyid: Literal[""]
+    sig: str
+
+
+class Envelope(ClosedStruct, frozen=True, kw_only=True):
+    """The DSSE envelope: base64 payload and its signature."""
+
+    payload: str
+    payloadType: str  # noqa: N815 - DSSE's spelling
+    signatures: tuple[EnvelopeSignature]
+
+
+class RawCertificate(ClosedStruct, frozen=True, kw_only=True):
+    """A base64 DER certificate."""
+
+    rawBytes: str  # noqa: N815 - sigstore's spelling
+
+
+class CertificateChain(ClosedStruct, frozen=True, kw_only=True):
+    """Signing certificate first, root last."""
+
+    certificates: tuple[RawCertificate, ...]
+
+
+class PublicKeyHint(ClosedStruct, frozen=True, kw_only=True):
+    """Hex SHA-256 of the PEM public key."""
+
+    hint: str
+
+
+class VerificationMaterial(ClosedStruct, frozen=True, kw_only=True):
+    """Who signed: a certificate chain, or a key's hint."""
+
+    publicKey: PublicKeyHint | None = None  # noqa: N815 - sigstore's spelling
+    tlogEntries: tuple[()]  # noqa: N815 - sigstore's spelling
+    x509CertificateChain: CertificateChain | None = None  # noqa: N815 - sigstore's spelling
+
+
+class Bundle(ClosedStruct, frozen=True, kw_only=True):
+    """The sigstore bundle."""
+
+    dsseEnvelope: Envelope  # noqa: N815 - sigstore's spelling
+    mediaType: str  # noqa: N815 - sigstore's spelling
+    verificationMaterial: VerificationMaterial  # noqa: N815 - sigstore's spelling
+
+
+class OpenedBundle(ClosedStruct, frozen=True, kw_only=True):
+    """A bundle taken apart; nothing in it is trusted yet.
+
+    Attributes:
+        statement: What it says was signed.
+        message: The bytes the signature must be over.
+        signature: DER ECDSA signature, low s.
+        certificates: DER certificates in the bundle's order; empty for a bare key.
+        hint: The bare key's hint, or None.
+    """
+
+    statement: Statement
+    message: bytes
+    signature: bytes
+    certificates: tuple[bytes, ...]
+    hint: str | None
+
+
+def pre_authentication_encoding(payload: bytes) -> bytes:
+    """What DSSE signs in place of the bare payload (DSSE v1 protocol, PAE)."""
+    return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+
+
+def seal(statement: Statement, signer: Signer) -> bytes:
+    """Sign a statement.
+
+    Returns:
+        The bundle's canonical JSON.
+
+    Raises:
+        SigningError: The signer's signature does not verify with its own public key.
+    """
+    payload = canonical_json(statement)
+    message = pre_authentication_encoding(payload)
+    signature = low_s(signer.sign(message))
+    if not verifies(load_public_key(signer.public_key), signature, message):
+        raise SigningError("The signature made does not verify with the signer's own public key.")
+    bundle = Bundle(
+        dsseEnvelope=Envelope(
+            payload=_base64(payload),
+            payloadType=PAYLOAD_TYPE,
+            signatures=(EnvelopeSignature(keyid="", sig=_base64(signature)),),
+        ),
+        mediaType=BUNDLE_TYPE,
+        verificationMaterial=_material(signer),
+    )
+    return canonical_json(bundle)
+
+
+def _material(signer: Signer) -> VerificationMaterial:
+    if not signer.certificate_chain:
+        return VerificationMaterial(publicKey=PublicKeyHint(hint=key_hint(signer.public_key)), tlogEntries=())
+    certificates = tuple(RawCertificate(rawBytes=_base64(der)) for der in signer.certificate_chain)
+    return VerificationMaterial(tlogEntries=(), x509CertificateChain=CertificateChain(certificates=certificates))
+
+
+def open_bundle(data: bytes | bytearray | memoryview) -> OpenedBundle:
+    """Take a bundle apart and require the canonical spelling at every level.
+
+    Raises:
+        SignatureError: It is not a bundle of the one form, or contradicts itself.
+    """
+    bundle = _decoded(data, Bundle, "signature bundle")
+    envelope, material = bundle.dsseEnvelope, bundle.verificationMaterial
+    if bundle.mediaType != BUNDLE_TYPE or envelope.payloadType != PAYLOAD_TYPE:
+        raise SignatureError("The signature bundle is of another type.")
+    payload = _unbase64(envelope.payload)
+    statement = _decoded(payload, Statement, "signed statement")
+    check_statement(statement)
+    if (material.publicKey is None) == (material.x509CertificateChain is None):
+        raise SignatureError("The signature bundle must name either a certificate chain or a key.")
+    chain = material.x509CertificateChain
+    certificates = tuple(_unbase64(raw.rawBytes) for raw in chain.certificates) if chain else ()
+    if chain and not certificates:
+        raise SignatureError("The signature bundle's certificate chain is empty.")
+    signature = _unbase64(envelope.signatures[0].sig)
+    try:
+        canonical = low_s(signature) == signature
+    except SigningError:
+        canonical = False
+    if not canonical:
+        raise SignatureError("The signature is not a canonical DER ECDSA signature.")
+    return OpenedBundle(
+        statement=statement,
+        message=pre_authentication_encoding(payload),
+        signature=signature,
+        certificates=certificates,
+        hint=material.publicKey.hint if material.publicKey else None,
+    )
+
+
+_Decoded = TypeVar("_Decoded", Bundle, Statement)
+
+
+def _decoded(data: bytes | bytearray | memoryview, shape: type[_Decoded], what: str) -> _Decoded:
+    try:
+        value = msgspec.json.decode(data, type=shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise SignatureError(f"The {what} does not follow its schema: {error}.") from None
+    if canonical_json(value) != data:
+        raise SignatureError(f"The {what} is not in canonical form.")
+    return value
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _unbase64(text: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise SignatureError("The signature bundle has a field that is not base64.") from None
+    if _base64(data) != text:
+        raise SignatureError("The signature bundle has a field that is not canonical base64.")
+    return data

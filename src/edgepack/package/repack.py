@@ -1,0 +1,64 @@
+"""Compressing anew what cannot be spliced: archives of several gzip members.
+
+The tar stream stays as it is, byte for byte; only its compression changes, to one deflate stream of isal's level 1.
+"""
+
+from collections.abc import Callable, Iterable
+
+from isal import isal_zlib
+
+from edgepack.package.inflate import InflateThread
+from edgepack.package.limits import DEFAULT_LIMITS, ArchiveLimits
+from edgepack.package.scan import ArchiveScan, FileEntry, Observer, read_blocks
+from edgepack.package.source import Chunk
+
+COMPRESSION_LEVEL = 1
+"""Of isal's 0 to 3: weights hardly shrink at any, and higher ones cost time."""
+
+
+def repack(
+    chunks: Iterable[Chunk],
+    *,
+    limits: ArchiveLimits = DEFAULT_LIMITS,
+    observe: Observer | None = None,
+    emit: Callable[[bytes], None],
+) -> ArchiveScan:
+    """Scan an archive and compress its tar stream anew, in one pass and bounded memory.
+
+    Args:
+        chunks: The archive's bytes; as for `scan_archive`.
+        limits: Bounds against decompression bombs.
+        observe: As for `scan_archive`.
+        emit: Receives the new deflate stream piece by piece, on the caller's thread.
+
+    Returns:
+        The scan; its offsets and its `deflate_crc32` are those of the emitted stream, which starts at 0.
+
+    Raises:
+        ArtifactError: As for `scan_archive`.
+        BaseException: What `chunks`, `observe` or `emit` raised.
+    """
+    compressor = isal_zlib.compressobj(COMPRESSION_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
+    size = crc32 = 0
+
+    def take(piece: bytes) -> None:
+        nonlocal size, crc32
+        if piece:
+            size, crc32 = size + len(piece), isal_zlib.crc32(piece, crc32)
+            emit(piece)
+
+    files: list[FileEntry] = []
+    inflate = InflateThread(chunks, limits)
+    framing = read_blocks(inflate, limits, files, observe, also=lambda block: take(compressor.compress(block)))
+    take(compressor.flush())
+    inflated = inflate.result
+    assert inflated is not None
+    return ArchiveScan(
+        files=tuple(files),
+        deflate_start=0,
+        deflate_end=size,
+        deflate_crc32=crc32,
+        crc32=inflated.crc32,
+        tar_size=inflated.size,
+        framing_sha256=framing,
+    )
