@@ -1,7 +1,7 @@
 """One 512-byte tar header block and the extended headers, read strictly.
 
-Sources: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Header Block"; the GNU tar manual, "Basic Tar
-Format". Whatever readers are known to see differently is refused, so that what is hashed is what every reader unpacks.
+Sources: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Header Block"; the GNU tar manual, "Basic Tar Format".
+Whatever readers are known to see differently is refused, so that what is hashed is what every reader unpacks.
 """
 
 import re
@@ -150,21 +150,10 @@ def _size(field: bytes, name: bytes) -> int:
 # ---------------------------------------------------------------------------------------------------- extended headers
 
 _PAX_IGNORED = frozenset(
-    [
-        "atime",
-        "ctime",
-        "mtime",
-        "uid",
-        "gid",
-        "uname",
-        "gname",
-        "comment",
-        "SCHILY.dev",
-        "SCHILY.ino",
-        "SCHILY.nlink",
-        "SCHILY.fflags",
-        "LIBARCHIVE.creationtime",
-    ]
+    {
+        *("atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment"),
+        *("SCHILY.dev", "SCHILY.ino", "SCHILY.nlink", "SCHILY.fflags", "LIBARCHIVE.creationtime"),
+    }
 )
 """Keywords that do not change which bytes are unpacked under which name."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -93,11 +93,7 @@ class TrustRoots:
         if not bundle.certificates:
             return self._check_key(bundle.hint)
         chain = _load_chain(bundle.certificates)
-        signing_key = (
-            chain[0]
-            .public_key()
-            .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        )
+        signing_key = _public_key(chain[0])
         if signing_key not in self.keys:
             self._check_chain(chain, signed_at)
         return load_public_key(signing_key), SignerIdentity(
@@ -128,7 +124,7 @@ class TrustRoots:
         )
 
     def _issuer_of(self, certificate: x509.Certificate) -> x509.Certificate | None:
-        return next((each for each in self.certificates if each.subject == certificate.issuer), None)
+        return next((each for each in self.certificates if _is_issued_by(certificate, each)), None)
 
 
 def _der(pem_body: bytes) -> bytes:
@@ -136,6 +132,23 @@ def _der(pem_body: bytes) -> bytes:
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     load_public_key(der)
     return der
+
+
+def _public_key(certificate: x509.Certificate) -> bytes:
+    try:
+        return certificate.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    except (ValueError, UnsupportedAlgorithm):
+        raise SignatureError("The signing certificate's public key is malformed.") from None
+
+
+def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature):
+        return False
+    return True
 
 
 def _load_chain(certificates: Sequence[bytes]) -> list[x509.Certificate]:
@@ -162,12 +175,15 @@ def _check_signing_certificate(certificate: x509.Certificate) -> None:
 
 def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate, *, below: int) -> None:
     """Whether an authority issued a certificate with `below` others under it."""
+    if not _is_issued_by(certificate, issuer):
+        raise UntrustedSignerError("The certificate chain is broken: one was not issued by the next.")
     try:
-        certificate.verify_directly_issued_by(issuer)
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
         may_certify = issuer.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError, TypeError, InvalidSignature):
-        raise UntrustedSignerError("The certificate chain is broken: one was not issued by the next.") from None
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        raise UntrustedSignerError(
+            "The certificate chain has a certificate without the extensions of an issuer."
+        ) from None
     too_long = constraints.path_length is not None and constraints.path_length < below
     if not constraints.ca or not may_certify or too_long:
         raise UntrustedSignerError("The certificate chain has a certificate that may not issue others.")

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Final
 
@@ -119,7 +119,7 @@ class _Server(uvicorn.Server):
             self.on_started()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override] # uvicorn's says Generator
+    def capture_signals(self) -> Generator[None, None, None]:
         """Stop on a signal and return; uvicorn's own raises the signal again, which ends the process uncleaned."""
         if threading.current_thread() is not threading.main_thread():
             yield
