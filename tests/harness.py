@@ -30,7 +30,7 @@ class RunningServer:
 
     def client(self, service: str, **config: Any) -> Any:
         """A boto3 client configured by the variables of `edgepack env` only."""
-        session = boto3.Session(
+        session: Any = boto3.Session(
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
             region_name=self.environment["AWS_REGION"],

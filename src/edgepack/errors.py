@@ -7,7 +7,7 @@ There is one root per party that can act on it, so that a caller can tell from t
 * `StoreError`: whoever runs the object store (or granted access to it) acts; some of these pass by themselves.
 * `StateError`: whoever operates this edgepack acts: its data folder, database, keys or settings.
 
-Each class has a stable `code`, which is what programs match on and what the wire sends, and an `advice`: what to do next.
+Each class has a stable `code`, which programs match on and the wire sends, and an `advice`: what to do next.
 """
 
 from typing import ClassVar
@@ -66,7 +66,7 @@ class ResourceLimitExceededError(RequestError):
 
 
 class StoreError(EdgepackError):
-    """The object store refused, failed or is not what was expected. Its operator, or the one who grants access, acts."""
+    """The object store refused or failed. Its operator, or the one who grants access to it, acts."""
 
     code = "StoreFailure"
 
@@ -84,7 +84,7 @@ class ArtifactError(EdgepackError):
 
 
 class WireError(EdgepackError):
-    """What arrived is not an authentic, well-formed request of an operation that is served. The client's set-up acts."""
+    """What arrived is no authentic, well-formed request of an operation that is served. Whoever set up the client acts."""
 
     code = "ValidationException"
 

@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         host: Address the API listens on.
         port: The API's port; 0 takes any free one.
         s3_port: The embedded store's port; 0 takes any free one.
-        workers: Worker processes that `serve` runs; None for half the cores, 0 for none (run `edgepack worker` elsewhere).
+        workers: Worker processes that `serve` runs; None for half the cores, 0 for none (they run elsewhere).
         database: SQLAlchemy URL; None for SQLite in `data`.
         s3_endpoint: URL of an S3 endpoint to use in place of the embedded store.
         s3_access_key_id: Key for `s3_endpoint`; the environment's own AWS credentials are never used.

@@ -65,9 +65,10 @@ def test_tags_of_what_is_not_there(server: RunningServer) -> None:
 
 
 def client_with(server: RunningServer, service: str, key: tuple[str, str], token: str | None = None) -> Any:
-    return boto3.Session(
+    session: Any = boto3.Session(
         aws_access_key_id=key[0], aws_secret_access_key=key[1], aws_session_token=token, region_name="us-east-1"
-    ).client(service, endpoint_url=server.environment["AWS_ENDPOINT_URL_SAGEMAKER"])  # type: ignore[call-overload]
+    )
+    return session.client(service, endpoint_url=server.environment["AWS_ENDPOINT_URL_SAGEMAKER"])
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Pages of a list by keyset: a page starts after the last row of the one before, so rows added meanwhile move nothing."""
+"""Pages of a list by keyset: a page starts after the last row of the one before, so added rows move nothing."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 
 class _Position(sa.sql.functions.GenericFunction[int]):
-    """Where a string first occurs in another, 0 for nowhere; case-sensitive on both databases (LIKE is not on SQLite)."""
+    """Where a string first occurs in another, 0 for nowhere; minds the case on both databases (LIKE does not)."""
 
     type = sa.Integer()
     inherit_cache = True
@@ -27,7 +27,7 @@ def contains(column: sa.ColumnElement[str], part: str) -> sa.ColumnElement[bool]
     return _Position(column, part) > 0
 
 
-def page(
+def page(  # noqa: PLR0913 - what defines a page, keyword-only
     connection: Connection,
     table: sa.Table,
     *,

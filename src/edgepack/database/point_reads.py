@@ -1,7 +1,7 @@
 """Single-row reads at the driver's speed: what Describe does, thousands of times a second.
 
-The statement is built by SQLAlchemy and compiled once; on SQLite it then runs on a driver connection of its own. Executing
-it through SQLAlchemy costs several times the read itself (docs/performance.md), and a thread hop more than both.
+The statement is built by SQLAlchemy and compiled once; on SQLite it then runs on a driver connection of its own.
+Executing it through SQLAlchemy costs several times the read itself (docs/performance.md), and a thread hop more.
 """
 
 import sqlite3

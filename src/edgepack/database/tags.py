@@ -11,7 +11,7 @@ from edgepack.database.schema import tags
 def read(connection: Connection, arn: str) -> dict[str, str]:
     """All tags of a resource, sorted by key."""
     query = sa.select(tags.c.key, tags.c.value).where(tags.c.resource_arn == arn).order_by(tags.c.key)
-    return {key: value for key, value in connection.execute(query)}
+    return {row.key: row.value for row in connection.execute(query)}
 
 
 def page(connection: Connection, arn: str, *, after: str, limit: int) -> list[tuple[str, str]]:

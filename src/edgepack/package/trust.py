@@ -23,6 +23,9 @@ CLOCK_SKEW = timedelta(minutes=15)
 CERTIFICATES_MAX = 8
 """Certificates of a chain that are looked at; edgepack's own have two."""
 
+UNDERSTOOD_EXTENSIONS = frozenset((x509.BasicConstraints.oid, x509.KeyUsage.oid, x509.ExtendedKeyUsage.oid))
+"""Critical extensions that are looked at; a certificate with another critical one must not be relied on (RFC 5280, 4.2)."""
+
 _PEM_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _PEM_PUBLIC_KEY = b"-----BEGIN PUBLIC KEY-----"
 _PEM_END = b"-----END PUBLIC KEY-----"
@@ -92,11 +95,19 @@ class TrustRoots:
             )
         if not bundle.certificates:
             return self._check_key(bundle.hint)
-        chain = _load_chain(bundle.certificates)
-        signing_key = _public_key(chain[0])
-        if signing_key not in self.keys:
+        try:
+            return self._check_certificates(_load_chain(bundle.certificates), signed_at)
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+            raise SignatureError("The certificate chain has a damaged certificate.") from None
+
+    def _check_certificates(
+        self, chain: Sequence[x509.Certificate], signed_at: datetime
+    ) -> tuple[ec.EllipticCurvePublicKey, SignerIdentity]:
+        key = chain[0].public_key()
+        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        if der not in self.keys:
             self._check_chain(chain, signed_at)
-        return load_public_key(signing_key), SignerIdentity(
+        return load_public_key(der), SignerIdentity(
             chain[0].subject.rfc4514_string(), chain[0].fingerprint(hashes.SHA256()).hex()
         )
 
@@ -109,7 +120,7 @@ class TrustRoots:
     def _check_chain(self, chain: Sequence[x509.Certificate], signed_at: datetime) -> None:
         _check_signing_certificate(chain[0])
         for position, certificate in enumerate(chain):
-            _check_validity(certificate, signed_at)
+            _check_certificate(certificate, signed_at)
             if certificate in self.certificates:
                 return
             issuer = next(iter(chain[position + 1 :]), None) or self._issuer_of(certificate)
@@ -117,7 +128,7 @@ class TrustRoots:
                 break
             _check_issued(certificate, issuer, below=position)
             if issuer in self.certificates:
-                _check_validity(issuer, signed_at)
+                _check_certificate(issuer, signed_at)
                 return
         raise UntrustedSignerError(
             f"The signer's certificates ({chain[0].subject.rfc4514_string()}) do not lead to a trusted one."
@@ -156,8 +167,8 @@ def _load_chain(certificates: Sequence[bytes]) -> list[x509.Certificate]:
         raise SignatureError(f"The certificate chain has more than {CERTIFICATES_MAX} certificates.")
     try:
         return [x509.load_der_x509_certificate(der) for der in certificates]
-    except ValueError:
-        raise SignatureError("The certificate chain has a damaged certificate.") from None
+    except x509.InvalidVersion:
+        raise SignatureError("The certificate chain has a certificate of an unknown version.") from None
 
 
 def _check_signing_certificate(certificate: x509.Certificate) -> None:
@@ -167,7 +178,7 @@ def _check_signing_certificate(certificate: x509.Certificate) -> None:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
         purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         is_authority = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError) as error:
+    except x509.ExtensionNotFound as error:
         raise UntrustedSignerError(f"The signing certificate lacks what its profile asks for: {error}.") from None
     if is_authority or not usage.digital_signature or ExtendedKeyUsageOID.CODE_SIGNING not in purposes:
         raise UntrustedSignerError("The signing certificate is not one for signing packages.")
@@ -189,9 +200,15 @@ def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate, *, be
         raise UntrustedSignerError("The certificate chain has a certificate that may not issue others.")
 
 
-def _check_validity(certificate: x509.Certificate, signed_at: datetime) -> None:
+def _check_certificate(certificate: x509.Certificate, signed_at: datetime) -> None:
+    """What holds for every certificate of a chain: valid when it was used, and nothing critical in it unread."""
+    name = certificate.subject.rfc4514_string()
     if not certificate.not_valid_before_utc <= signed_at <= certificate.not_valid_after_utc:
         raise UntrustedSignerError(
-            f"The certificate {certificate.subject.rfc4514_string()} was not valid when the package was signed, "
-            f"at {signed_at:%Y-%m-%d %H:%M:%S} UTC."
+            f"The certificate {name} was not valid when the package was signed, at {signed_at:%Y-%m-%d %H:%M:%S} UTC."
         )
+    for extension in certificate.extensions:
+        if extension.critical and extension.oid not in UNDERSTOOD_EXTENSIONS:
+            raise UntrustedSignerError(
+                f"The certificate {name} has a critical extension that is not understood: {extension.oid.dotted_string}."
+            )

@@ -1,6 +1,7 @@
 """Alembic's entry point: migrations run on the connection that `database.migrate` hands over, in its transaction."""
 
 from alembic import context
+
 from edgepack.database.schema import metadata
 
 OUR_VERSION_TABLE = "edgepack_schema_version"
