@@ -84,7 +84,7 @@ class ArtifactError(EdgepackError):
 
 
 class WireError(EdgepackError):
-    """What arrived is no authentic, well-formed request of an operation that is served. Whoever set up the client acts."""
+    """What arrived is no authentic, well-formed request of a served operation. Whoever set up the client acts."""
 
     code = "ValidationException"
 

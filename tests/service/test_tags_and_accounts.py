@@ -1,5 +1,6 @@
 """Tags, identities, temporary credentials, and walls between accounts."""
 
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -89,7 +90,7 @@ def test_another_account_sees_and_touches_nothing(
     assert other.list_edge_packaging_jobs()["EdgePackagingJobSummaries"] == []
     assert other.list_compilation_jobs()["CompilationJobSummaries"] == []
     arn = job["EdgePackagingJobArn"]
-    attempts = [
+    attempts: list[Callable[[], Any]] = [
         lambda: other.describe_edge_packaging_job(EdgePackagingJobName="tagged"),
         lambda: other.stop_edge_packaging_job(EdgePackagingJobName="tagged"),
         lambda: other.describe_compilation_job(CompilationJobName="tag-source"),

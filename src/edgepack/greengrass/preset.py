@@ -147,7 +147,7 @@ def _platform(given: dict[str, str], target_os: str | None, target_arch: str | N
         named = PRESET_ARCHITECTURES[architecture]
         if os is not None and PRESET_OS[os] != named.os:
             raise ValidationError(
-                f"OutputConfig.PresetDeploymentConfig is not valid: {architecture!r} is no PlatformArchitecture of {os}."
+                f"OutputConfig.PresetDeploymentConfig is not valid: {architecture!r} is no architecture of {os}."
             )
         return named
     if os is not None:
