@@ -3,6 +3,8 @@
 import gzip
 import json
 import os
+import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,12 +56,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def packaged(folder: Path) -> Path:
-    """The same with its package and the certificate to trust."""
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, its package and the certificate to trust."""
+    folder = tmp_path_factory.mktemp("example")
+    (folder / "model.tar.gz").write_bytes(tar_gz(FILES))
     pack(folder)
     edgepack("keys", "export-trust", "--out", "root.pem", folder=folder)
     return folder
+
+
+@pytest.fixture
+def packaged(example: Path, tmp_path: Path) -> Path:
+    """A copy of the example."""
+    shutil.copytree(example, tmp_path, dirs_exist_ok=True)
+    return tmp_path
 
 
 def verify(folder: Path, *more: str, code: int = 0, package: str = "package.tar.gz", trust: str = "root.pem") -> Ran:
@@ -88,6 +99,7 @@ def test_the_verdict_as_json(packaged: Path) -> None:
         name: (len(content), True, None) for name, content in FILES.items()
     }
     assert verdict["problems"] == []
+    assert verdict["signer"]["name"] == "CN=edgepack signing,O=edgepack"
     assert verdict["signed_at"].endswith("+00:00")
 
 
@@ -148,6 +160,19 @@ def test_a_key_with_its_certificates_verifies_by_their_root(packaged: Path) -> N
     verify(packaged, package="other.tar.gz")
 
 
+def test_certificates_that_are_not_for_signing_packages_are_refused(folder: Path) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run(
+        [*command, "-subj", "/CN=web", "-keyout", "key.pem", "-out", "web.pem"],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    (folder / "both.pem").write_bytes((folder / "key.pem").read_bytes() + (folder / "web.pem").read_bytes())
+    assert "signing certificate" in pack(folder, "--key", "both.pem", code=1).stderr
+    assert "package.tar.gz" not in listing(folder)
+
+
 def test_another_edgepacks_root_does_not_verify(packaged: Path) -> None:
     pack(packaged, "--data", "elsewhere", out="other.tar.gz")
     edgepack("keys", "export-trust", "--data", "elsewhere", "--out", "other.pem", folder=packaged)
@@ -183,8 +208,7 @@ def altered(package: bytes, position: int) -> bytes:
 def test_an_altered_package_does_not_verify(packaged: Path, alter: Callable[[bytes], bytes]) -> None:
     package = packaged / "package.tar.gz"
     package.write_bytes(alter(package.read_bytes()))
-    answer = verify(packaged, code=1)
-    assert "NOT VERIFIED" in answer.stdout + answer.stderr
+    assert "NOT VERIFIED" in verify(packaged, code=1).stdout
     verdict: dict[str, Any] = json.loads(verify(packaged, "--json", code=1).stdout)
     assert verdict["ok"] is False
     assert verdict["problems"] or any(file["problem"] for file in verdict["files"])
@@ -201,6 +225,38 @@ def test_a_swapped_file_is_named(packaged: Path) -> None:
 
 def test_an_unpackaged_model_does_not_verify(packaged: Path) -> None:
     verify(packaged, package="model.tar.gz", code=1)
+
+
+# --- on a terminal
+
+
+def on_terminal(folder: Path, *arguments: str) -> str:
+    """What a command shows on a terminal of 200 columns."""
+    controller, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
+    with subprocess.Popen(
+        [EDGEPACK, *arguments], cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, env=environment
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        try:
+            while part := os.read(controller, 65536):
+                shown += part
+        except OSError:  # Linux's end of file of a terminal whose last user has gone
+            pass
+        os.close(controller)
+    assert process.returncode == 0, shown
+    return shown.decode()
+
+
+def test_a_terminal_shows_progress_and_a_table(packaged: Path) -> None:
+    shown = on_terminal(packaged, "package", "model.tar.gz", "--name", "m", "--version", "1", "--out", "package.tar.gz")
+    assert "Reading" in shown
+    assert "Writing" in shown
+    shown = on_terminal(packaged, "verify", "package.tar.gz", "--trust", "root.pem")
+    assert "SHA-256" in shown
+    assert all(name in shown for name in FILES)
+    assert "verified. m 1, 3 files" in shown
 
 
 # --- other readers

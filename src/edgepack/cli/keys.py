@@ -1,10 +1,9 @@
 """`edgepack keys`: the public side of the signing keys."""
 
-from pathlib import Path
-
 import click
 
 from edgepack.cli.options import DATA, read_settings
+from edgepack.cli.streams import FileAccessError, regular_target
 
 PUBLIC_FILE_MODE = 0o644
 
@@ -16,16 +15,16 @@ def keys_group() -> None:
 
 @keys_group.command("export-trust")
 @DATA
-@click.option("--out", required=True, metavar="FILE.pem", type=click.Path(path_type=Path, dir_okay=False))
-def export_trust_command(data: str | None, out: Path) -> None:
+@click.option("--out", required=True, metavar="FILE.pem", help="The file to write.")
+def export_trust_command(data: str | None, out: str) -> None:
     """Write the root certificate that devices, and `edgepack verify --trust`, need."""
     from edgepack.durable import write_file
-    from edgepack.errors import StateError
     from edgepack.keys.signing import export_trust
 
+    target = regular_target(out)
     certificate = export_trust(read_settings({"data": data}).data_folder)
     try:
-        write_file(out.absolute(), certificate, mode=PUBLIC_FILE_MODE)
+        write_file(target, certificate, mode=PUBLIC_FILE_MODE)
     except OSError as error:
-        raise StateError(f"Cannot write {out}: {error.strerror}.") from error
+        raise FileAccessError(f"{out} cannot be written: {error.strerror}.") from error
     click.echo(f"wrote the root certificate to {out}")

@@ -17,9 +17,9 @@ from edgepack.cli.streams import (
     COPY_SIZE,
     PIPE,
     WriteBack,
-    check_target,
     chunks_of,
     opened,
+    package_target,
     replacing,
     scratch,
     standard_output,
@@ -57,7 +57,7 @@ def package_command(  # noqa: PLR0913 - one argument for each option
     if as_json and out == PIPE:
         raise click.UsageError("--json and --out - both take standard output.")
     tidy_on_sigterm()
-    target = check_target(out, source)
+    target = package_target(out, source)
     identity, now = _identity(name, version), datetime.now(UTC)
     with opened(source) as file:
         signer = _signer(key, data, now)
@@ -81,7 +81,7 @@ def package_file(
         What was packaged, and what was put around it.
 
     Raises:
-        ArtifactError: The artifact is not acceptable. No package was left.
+        ArtifactError: The artifact is not acceptable, or the signer's certificates are not. No package was left.
         StateError: A file could not be read or written. No package was left.
     """
     from edgepack.package.assembly import frame_package
@@ -89,6 +89,7 @@ def package_file(
     with ExitStack() as stack:
         body, scan = _scanned(source, target.parent if target else None, stack)
         frame = frame_package(scan, identity=identity, signer=signer, signed_at=signed_at)
+        _check(frame, signer, signed_at)
         output = stack.enter_context(replacing(target) if target else standard_output())
         with _reporting("Writing", scan.deflate_size) as report:
             _write(output, frame, body, scan, report)
@@ -121,6 +122,18 @@ def _copied(chunks: Iterator[bytes], copy: FileIO) -> Iterator[bytes]:
     for chunk in chunks:
         write_all(copy, chunk)
         yield chunk
+
+
+def _check(frame: "PackageFrame", signer: "FileSigner", now: datetime) -> None:
+    """Refuse to make a package that no verifier would take, as from certificates that are not for signing packages."""
+    from cryptography.x509 import load_der_x509_certificate
+
+    from edgepack.package.head import verify_head
+    from edgepack.package.trust import TrustRoots
+
+    chain = signer.certificate_chain
+    roots = (load_der_x509_certificate(chain[-1]),) if chain else ()
+    verify_head(frame.prefix, trust=TrustRoots(roots, () if chain else (signer.public_key,)), now=now)
 
 
 def _write(

@@ -162,24 +162,30 @@ def scratch(folder: Path | None) -> Iterator[FileIO]:
         yield file
 
 
-def check_target(name: str, source: str) -> Path | None:
+def regular_target(name: str) -> Path:
+    """Where a file is to be written, links followed.
+
+    Raises:
+        click.BadParameter: It is there and no regular file, or its folder is missing: usage errors.
+    """
+    target = Path(name).resolve()
+    if not target.parent.is_dir():
+        raise click.BadParameter(f"{target.parent} is not a folder.", param_hint="--out")
+    if target.exists() and not target.is_file():
+        raise click.BadParameter(f"{name} is not a regular file.", param_hint="--out")
+    return target
+
+
+def package_target(name: str, source: str) -> Path | None:
     """Where a package is to be written, links followed; None for standard output.
 
     Raises:
-        click.BadParameter: The target is the source itself, no regular file, or in no folder: usage errors.
+        click.BadParameter: It is the source itself, or as for `regular_target`.
     """
     if name == PIPE:
         return None
-    target = Path(name).resolve()
-    try:
-        found = target.stat()
-    except OSError:
-        if not target.parent.is_dir():
-            raise click.BadParameter(f"{target.parent} is not a folder.", param_hint="--out") from None
-        return target
-    if not stat.S_ISREG(found.st_mode):
-        raise click.BadParameter(f"{name} is not a regular file; `-` writes to standard output.", param_hint="--out")
-    if source != PIPE and Path(source).exists() and target.samefile(source):
+    target = regular_target(name)
+    if source != PIPE and target.exists() and Path(source).exists() and target.samefile(source):
         raise click.BadParameter(f"{name} is the model artifact itself.", param_hint="--out")
     return target
 

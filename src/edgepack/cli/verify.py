@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,7 @@ def _as_json(package: str, verdict: "Verdict") -> dict[str, Any]:
         "ok": verdict.ok,
         "model_name": identity.model_name if identity else None,
         "model_version": identity.model_version if identity else None,
+        "signer": asdict(verdict.signer) if verdict.signer else None,
         "signed_at": verdict.signed_at.isoformat() if verdict.signed_at else None,
         "files": [
             {"path": file.path, "size": file.size, "sha256": file.sha256, "ok": file.ok, "problem": file.problem}

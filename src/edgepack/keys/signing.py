@@ -144,7 +144,13 @@ def export_trust(data: Path) -> bytes:
     Raises:
         SigningKeyError: There is none.
     """
-    return _load_certificate(data / KEYS_FOLDER / ROOT_CERTIFICATE).public_bytes(serialization.Encoding.PEM)
+    path = data / KEYS_FOLDER / ROOT_CERTIFICATE
+    if not path.exists():
+        raise SigningKeyError(
+            f"There is no root certificate at {path}.",
+            advice="`edgepack serve` and `edgepack package` make the keys of a data folder; name it with --data.",
+        )
+    return _load_certificate(path).public_bytes(serialization.Encoding.PEM)
 
 
 def _create(folder: Path, now: datetime) -> None:

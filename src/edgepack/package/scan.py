@@ -28,7 +28,7 @@ class Progress:
 
 
 Observer = Callable[[Progress], None]
-"""Is told the progress after each block of at most 1 MiB, and every half second otherwise; may raise to stop."""
+"""Is told the progress after each block of at most 512 KiB, and every half second otherwise; may raise to stop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
