@@ -1,16 +1,21 @@
 """Sealing: the published algorithm, bound to its context, with a key that is made once and never replaced."""
 
+import fcntl
+import os
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgepack import durable
 from edgepack.errors import StateError
-from edgepack.keys.sealing import KEY_SIZE, NONCE_SIZE, SealError, SecretBox
+from edgepack.keys.sealing import KEY_SIZE, NONCE_SIZE, SealError, SecretBox, _create
+from edgepack.keys.signing import ensure_signing_keys
 
 BOX = SecretBox(bytes(range(KEY_SIZE)))
 KEY_FILE = Path("keys") / "sealing.key"
@@ -91,6 +96,39 @@ def test_processes_that_start_at_once_agree_on_the_key(tmp_path: Path) -> None:
     sealed = [bytes.fromhex(process.communicate()[0]) for process in processes]
     box = SecretBox.open(tmp_path)
     assert [box.unseal(one, context=b"c") for one in sealed] == [b"x"] * 4
+
+
+def is_locked(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def test_keys_are_made_under_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked = []
+
+    def write_file(path: Path, data: bytes, *, mode: int) -> None:
+        locked.append(is_locked(path.parent))
+        durable.write_file(path, data, mode=mode)
+
+    monkeypatch.setattr("edgepack.keys.sealing.write_file", write_file)
+    monkeypatch.setattr("edgepack.keys.signing.write_file", write_file)
+    SecretBox.open(tmp_path)
+    ensure_signing_keys(tmp_path, now=datetime.now(UTC))
+    assert locked == [True] * 5
+    assert not is_locked(tmp_path / "keys")
+
+
+def test_a_key_made_while_waiting_for_the_lock_is_kept(tmp_path: Path) -> None:
+    SecretBox.open(tmp_path)
+    before = (tmp_path / KEY_FILE).read_bytes()
+    _create(tmp_path)
+    assert (tmp_path / KEY_FILE).read_bytes() == before
 
 
 def test_a_damaged_key_is_told_and_kept(tmp_path: Path) -> None:
