@@ -67,6 +67,12 @@ class JobTable(Generic[Job]):
         row = connection.execute(self._standing, {"job_id": job_id}).first()
         return (None, 0) if row is None else (row[0], row[1])
 
+    def count(self, connection: Connection, account_id: str, statuses: Collection[str]) -> int:
+        """How many of the account's jobs have one of the statuses."""
+        row = self.table.c
+        query = sa.select(sa.func.count()).where(row.account_id == account_id, row.status.in_(statuses))
+        return connection.execute(query).scalar() or 0
+
     def change(
         self,
         connection: Connection,

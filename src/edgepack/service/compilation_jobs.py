@@ -26,6 +26,7 @@ from edgepack.objects.address import parse_s3_uri
 from edgepack.service import stopping
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
+from edgepack.service.limits import require_room
 from edgepack.service.listing import list_jobs
 from edgepack.service.tags import put_new_tags
 
@@ -49,6 +50,7 @@ class CompilationJobs:
         Raises:
             ValidationError: The members contradict each other, or name something that this service cannot do.
             ResourceInUseError: The name is taken.
+            ResourceLimitExceededError: The account has its share of jobs waiting or running.
         """
         _check(request)
         arn = compilation_job_arn(caller.region, caller.account_id, request.compilation_job_name)
@@ -125,6 +127,13 @@ class CompilationJobs:
     def _insert(self, caller: Caller, request: CreateCompilationJobRequest, arn: str) -> None:
         now, workflow_id = self._context.clock(), str(uuid.uuid4())
         with self._context.database.write() as connection:
+            require_room(
+                connection,
+                compilation_jobs,
+                caller.account_id,
+                kind="compilation job",
+                at_most=self._context.active_jobs_max,
+            )
             job = compilation_jobs.insert(
                 connection,
                 {

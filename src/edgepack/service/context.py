@@ -7,6 +7,9 @@ from edgepack.database.engine import Database
 from edgepack.jobs.engine import WorkQueue
 from edgepack.keys.sealing import SecretBox
 
+ACTIVE_JOBS_MAX = 1_000
+"""Jobs of one kind that an account may have waiting or running: a loop gone wild fills one account's share, no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -18,6 +21,7 @@ class Context:
         secrets: Seals and unseals what must not be read or forged: access keys' secrets, pagination tokens.
         region: The region of this server's ARNs.
         clock: Microseconds since the epoch.
+        active_jobs_max: Jobs of one kind that an account may have waiting or running.
     """
 
     database: Database
@@ -25,3 +29,4 @@ class Context:
     secrets: SecretBox
     region: str
     clock: Callable[[], int]
+    active_jobs_max: int = ACTIVE_JOBS_MAX

@@ -30,6 +30,7 @@ from edgepack.objects.address import S3Address, join_key
 from edgepack.service import stopping
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
+from edgepack.service.limits import require_room
 from edgepack.service.listing import list_jobs
 from edgepack.service.tags import put_new_tags
 
@@ -64,12 +65,14 @@ class EdgePackagingJobs:
         Raises:
             ValidationError: The name is taken, the compilation job is missing or not COMPLETED, the output location or
                 the preset deployment's configuration is impossible, or another active job writes the same key.
+            ResourceLimitExceededError: The account has its share of jobs waiting or running.
         """
         target = join_key(
             request.output_config.s3_output_location, package_name(request.model_name, request.model_version)
         )
         try:
             with self._context.database.write() as connection:
+                self._require_room(connection, caller)
                 compiled = self._require_compiled(connection, caller, request.compilation_job_name)
                 _require_other_place(target, compiled)
                 _require_preset(request, compiled)
@@ -134,6 +137,15 @@ class EdgePackagingJobs:
                     status_message=stopping.MESSAGES[target],
                     modified_at=self._context.clock(),
                 )
+
+    def _require_room(self, connection: Connection, caller: Caller) -> None:
+        require_room(
+            connection,
+            edge_packaging_jobs,
+            caller.account_id,
+            kind="edge packaging job",
+            at_most=self._context.active_jobs_max,
+        )
 
     def _require_compiled(self, connection: Connection, caller: Caller, name: str) -> CompilationJob:
         compiled = compilation_jobs.named(connection, caller.account_id, name)
