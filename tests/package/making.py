@@ -86,10 +86,10 @@ def holder(name: str, *extensions: Extension, issuer: Holder | None = None) -> H
     return Holder(key, builder.sign(issuer.key if issuer else key, hashes.SHA256()))
 
 
-def framed(archive: bytes, signer: Signer) -> tuple[PackageFrame, bytes]:
+def framed(archive: bytes, signer: Signer, *, signed_at: dt.datetime = NOW) -> tuple[PackageFrame, bytes]:
     """A package's frame, and the deflate stream that belongs into it."""
     scan = scan_archive([archive])
-    frame = frame_package(scan, identity=IDENTITY, signer=signer, signed_at=NOW)
+    frame = frame_package(scan, identity=IDENTITY, signer=signer, signed_at=signed_at)
     return frame, archive[scan.deflate_start : scan.deflate_end]
 
 

@@ -44,7 +44,7 @@ FRAMING_BUFFER = 64 * KIB
 """Bytes of headers and padding gathered before they are hashed together."""
 
 
-class FileEntry(msgspec.Struct, frozen=True, gc=False):
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """A regular file of the archive.
 
     Attributes:

@@ -24,7 +24,7 @@ CERTIFICATES_MAX = 8
 """Certificates of a chain that are looked at; edgepack's own have two."""
 
 UNDERSTOOD_EXTENSIONS = frozenset((x509.BasicConstraints.oid, x509.KeyUsage.oid, x509.ExtendedKeyUsage.oid))
-"""Critical extensions that are looked at; a certificate with another critical one must not be relied on (RFC 5280, 4.2)."""
+"""Critical extensions that are looked at; a certificate with another critical one is not relied on (RFC 5280, 4.2)."""
 
 _PEM_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _PEM_PUBLIC_KEY = b"-----BEGIN PUBLIC KEY-----"
@@ -68,7 +68,7 @@ class TrustRoots:
             if _PEM_CERTIFICATE in pem:
                 certificates = x509.load_pem_x509_certificates(pem)
             keys = [_der(block.partition(_PEM_END)[0]) for block in pem.split(_PEM_PUBLIC_KEY)[1:]]
-        except (ValueError, SignatureError) as error:
+        except (ValueError, UnsupportedAlgorithm, SignatureError) as error:
             raise TrustError(f"The trusted certificates or keys are damaged: {error}.") from None
         if not certificates and not keys:
             raise TrustError("There is neither a PEM certificate nor a PEM public key to trust.")
@@ -210,5 +210,5 @@ def _check_certificate(certificate: x509.Certificate, signed_at: datetime) -> No
     for extension in certificate.extensions:
         if extension.critical and extension.oid not in UNDERSTOOD_EXTENSIONS:
             raise UntrustedSignerError(
-                f"The certificate {name} has a critical extension that is not understood: {extension.oid.dotted_string}."
+                f"The certificate {name} has an unknown critical extension, {extension.oid.dotted_string}."
             )
