@@ -67,7 +67,7 @@ def test_a_closed_stream_leaves_no_thread(weed: RunningStore, bucket: str) -> No
     stream = weed.store.stream(info)
     assert len(next(stream)) == RANGE_BYTES
     assert reader_threads()
-    stream.close()  # type: ignore[attr-defined]  # it is a generator
+    stream.close()
     assert not reader_threads()
 
 

@@ -24,10 +24,10 @@ COPY_PART_BYTES: Final = 64 * MIB
 interrupted, so this is also what a stopped job may have to wait for: less than a second against the embedded store."""
 
 UPLOAD_PART_BYTES: Final = 8 * MIB
-"""Bytes of a part that is uploaded, likewise. Each of `UPLOAD_BUFFERS` of them is held in memory."""
+"""Bytes of a part that is uploaded, likewise. Parts on their way and the one being filled are held in memory."""
 
-UPLOAD_BUFFERS: Final = 3
-"""Parts in memory when uploading: two on their way, one being filled."""
+PARTS_IN_FLIGHT: Final = 2
+"""Parts on their way at once, while they are small enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +119,11 @@ def upload_part_size(length: int) -> int:
     """
     needed = -(-length // (MAX_PARTS - 2))
     return max(UPLOAD_PART_BYTES, -(-needed // MIB) * MIB)
+
+
+def parts_in_flight(part_size: int) -> int:
+    """Uploaded parts on their way at once: very large ones go one by one, or memory would grow with the object."""
+    return max(1, min(PARTS_IN_FLIGHT, PARTS_IN_FLIGHT * UPLOAD_PART_BYTES // part_size))
 
 
 def _ranges(edges: list[int]) -> tuple[PartRange, ...]:

@@ -7,13 +7,14 @@ flows into the parts from number 2 on, and only `MIN_PART_BYTES` of it wait.
 import logging
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edgepack.errors import StoreError
-from edgepack.jobs.transfer_parts import MIN_PART_BYTES, UPLOAD_BUFFERS, PartPlan, upload_part_size
+from edgepack.jobs.transfer_parts import MIN_PART_BYTES, PartPlan, PartRange, parts_in_flight, upload_part_size
 from edgepack.objects.address import S3Address
+from edgepack.objects.errors import StoreAccessDeniedError, StoreRefusedError
 from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
 
@@ -24,6 +25,15 @@ log = logging.getLogger(__name__)
 
 COPIES_AT_ONCE = 2
 """Ranges that the store copies at the same time: more did not make the embedded store any faster."""
+
+WAIT_SECONDS = 0.25
+"""How often whoever waits for the store is asked whether to go on."""
+
+
+class CopyRefusedError(StoreError):
+    """The store does not copy this object by itself; its bytes can still be uploaded. Nothing was left."""
+
+    code = "CopyRefused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +59,13 @@ class Destination:
         return self.store.put(self.target, data, kms_key_id=self.kms_key_id, owner=self.owner)
 
     def begin_upload(self) -> "Upload":
-        """Open a multipart upload."""
+        """Open a multipart upload; it is aborted if its id could not be told."""
         upload = self.store.begin_upload(self.target, kms_key_id=self.kms_key_id, owner=self.owner)
-        self.upload_opened(upload.upload_id)
+        try:
+            self.upload_opened(upload.upload_id)
+        except BaseException:
+            _abort(upload)
+            raise
         return upload
 
 
@@ -65,8 +79,14 @@ class PackageWriter(Protocol):
             StoreError: The store refused or failed; perhaps on earlier bytes.
         """
 
-    def finish(self, prefix: bytes, trailer: bytes) -> ObjectInfo:
+    def finish(self, prefix: bytes, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
         """Make the object: prefix, body, trailer.
+
+        Args:
+            prefix: What goes in front of the body.
+            trailer: What goes behind it.
+            go_on: Called while the store is waited for, and once more right before the object appears; may raise to
+                stop.
 
         Raises:
             StoreError: The store refused or failed.
@@ -87,9 +107,10 @@ class UploadingWriter:
     def __init__(self, destination: Destination, *, body_size: int) -> None:
         self._destination = destination
         self._part_size = upload_part_size(body_size)
+        self._in_flight = parts_in_flight(self._part_size)
         self._held = bytearray()
         self._filling = bytearray()
-        self._pool = ThreadPoolExecutor(UPLOAD_BUFFERS - 1, thread_name_prefix="upload-part")
+        self._pool = ThreadPoolExecutor(self._in_flight, thread_name_prefix="upload-part")
         self._sending: deque[Future[None]] = deque()
         self._upload: Upload | None = None
         self._last_number = 1
@@ -107,17 +128,18 @@ class UploadingWriter:
             if len(self._filling) == self._part_size:
                 self._send()
 
-    def finish(self, prefix: bytes, trailer: bytes) -> ObjectInfo:
+    def finish(self, prefix: bytes, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
         """See `PackageWriter`."""
         if self._upload is None:
             self._pool.shutdown()
+            go_on()
             return self._destination.put(b"".join((prefix, self._held, self._filling, trailer)))
         self._filling += trailer
         self._send()
         self._upload.upload_part(1, prefix + self._held)
-        while self._sending:
-            self._sending.popleft().result()
+        _await(self._sending, go_on)
         self._pool.shutdown()
+        go_on()
         return self._upload.complete()
 
     def abort(self) -> None:
@@ -128,7 +150,7 @@ class UploadingWriter:
     def _send(self) -> None:
         if self._upload is None:
             self._upload = self._destination.begin_upload()
-        while len(self._sending) >= UPLOAD_BUFFERS - 1:
+        while len(self._sending) >= self._in_flight:
             self._sending.popleft().result()
         part, self._filling = self._filling, bytearray()
         self._last_number += 1
@@ -138,6 +160,8 @@ class UploadingWriter:
 class CopyingWriter:
     """Has the store copy the body's bytes itself, from the source object, while they are being scanned.
 
+    What the store refuses to copy raises `CopyRefusedError`.
+
     Args:
         destination: Where to; the same store as the source's.
         source: The version that is being scanned, whose ETag pins every copy.
@@ -145,36 +169,48 @@ class CopyingWriter:
     """
 
     def __init__(self, destination: Destination, *, source: ObjectInfo, plan: PartPlan) -> None:
+        self._source = source
         self._plan = plan
         self._held = bytearray()
-        self._upload = upload = destination.begin_upload()
+        self._upload = destination.begin_upload()
         self._pool = ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="copy-part")
-        self._copies = [
-            self._pool.submit(upload.copy_part, part.number, source, first=part.first, last=part.last)
-            for part in plan.middle
-        ]
+        self._copies = deque(self._pool.submit(self._copy, part) for part in plan.middle)
 
     def take(self, data: memoryview) -> None:
         """See `PackageWriter`."""
         self._held += data[: MIN_PART_BYTES - len(self._held)]
-        for copy in self._copies:
-            if copy.done():
-                copy.result()
+        while self._copies and self._copies[0].done():
+            self._copies.popleft().result()
 
-    def finish(self, prefix: bytes, trailer: bytes) -> ObjectInfo:
+    def finish(self, prefix: bytes, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
         """See `PackageWriter`."""
         self._upload.upload_part(1, prefix + self._held)
         self._upload.upload_part(self._plan.last_number, trailer)
-        for copy in self._copies:
-            copy.result()
+        _await(self._copies, go_on)
         self._pool.shutdown()
+        go_on()
         return self._upload.complete()
 
     def abort(self) -> None:
         """See `PackageWriter`."""
         self._pool.shutdown(cancel_futures=True)
-        wait(self._copies)
         _abort(self._upload)
+
+    def _copy(self, part: PartRange) -> None:
+        try:
+            self._upload.copy_part(part.number, self._source, first=part.first, last=part.last)
+        except (StoreAccessDeniedError, StoreRefusedError) as error:
+            raise CopyRefusedError(error.message, advice=error.advice) from error
+
+
+def _await(sent: deque[Future[None]], go_on: Callable[[], None]) -> None:
+    """Wait for every one of these, asking now and then whether to go on; raises what the first of them raised."""
+    while sent:
+        done, _ = wait(sent, WAIT_SECONDS, return_when=FIRST_COMPLETED)
+        for future in done:
+            future.result()
+            sent.remove(future)
+        go_on()
 
 
 def _abort(upload: "Upload | None") -> None:

@@ -105,6 +105,7 @@ _BY_CODE: Final[dict[str, type[ObjectStoreError]]] = {
     "XMinioStorageFull": StoreFullError,
     "XMinioAdminBucketQuotaExceeded": StoreFullError,
     "EntityTooLarge": StoreRefusedError,
+    "NotImplemented": StoreRefusedError,
     "SlowDown": StoreUnavailableError,
     "ServiceUnavailable": StoreUnavailableError,
     "InternalError": StoreUnavailableError,

@@ -48,3 +48,15 @@ def info_from_head(address: S3Address, answer: Mapping[str, Any]) -> ObjectInfo:
         kms_key_id=answer.get("SSEKMSKeyId"),
         owner=answer.get("Metadata", {}).get(OWNER_METADATA),
     )
+
+
+def is_key(found: str, *, asked: str) -> bool:
+    """Whether the KMS key that a store names is the one that was asked for, as far as the names can tell.
+
+    Args:
+        found: A key id or key ARN, as HeadObject gives it.
+        asked: A key id, a key ARN, or an alias of either form, which may stand for any key.
+    """
+    if asked.startswith("alias/") or ":alias/" in asked:
+        return True
+    return found.rpartition("/")[2] == asked.rpartition("/")[2]

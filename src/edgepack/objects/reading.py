@@ -7,7 +7,7 @@ was looked at, so that an object replaced halfway gives an error and never a mix
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +31,7 @@ FIRST_PAUSE_SECONDS: Final = 0.05
 """Pause after the first broken body; it doubles each time."""
 
 
-def stream_ranges(client: "S3Client", info: ObjectInfo, *, start: int, end: int) -> Iterator[bytes]:
+def stream_ranges(client: "S3Client", info: ObjectInfo, *, start: int, end: int) -> Generator[bytes, None, None]:
     """Yield the bytes `start` to `end` of an object in order.
 
     Args:

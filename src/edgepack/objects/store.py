@@ -1,6 +1,6 @@
 """The object store as the rest of edgepack sees it: a handful of verbs on addresses, and typed errors."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,7 @@ class ObjectStore:
             raise ObjectNotFoundError(f"There is no object {address}.") from error
         return info_from_head(address, answer)
 
-    def stream(self, info: ObjectInfo, *, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def stream(self, info: ObjectInfo, *, start: int = 0, end: int | None = None) -> Generator[bytes, None, None]:
         """Read a version's bytes from `start` up to `end` (not included) in order; see `reading.stream_ranges`.
 
         Raises:
