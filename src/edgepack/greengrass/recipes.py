@@ -8,8 +8,9 @@ only: lite takes any other for one of its own.
 """
 
 import json
-import shlex
+import re
 from typing import Any
+from urllib.parse import quote
 
 from edgepack.errors import RequestError
 from edgepack.greengrass.preset import ComponentPreset
@@ -21,6 +22,21 @@ RECIPE_BYTES_MAX = 8_000
 PUBLISHER = "edgepack"
 INSTALL_SECONDS, STARTUP_SECONDS = 300, 60
 """Timeouts of the phases; lite gives up on an installation after 300 s by itself."""
+
+
+_URI_SAFE = "/:@!$&'()*+,;="
+"""Beyond letters, digits and `-._~`: what a URI's path holds as it is (RFC 3986, section 3.3)."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_ARTIFACT_NAME = re.compile(r"[A-Za-z0-9 ._-]+")
+"""What ModelName and ModelVersion can make of a package's name."""
+
+
+class ArtifactNameError(RequestError):
+    """The artifact's name has characters that must not enter a device's shell."""
+
+    code = "ArtifactNameUnsupported"
+    advice = "Name it with letters, digits, spaces, dots, underscores and hyphens only."
 
 
 class RecipeTooLargeError(RequestError):
@@ -40,12 +56,13 @@ def build_recipe(
         job_name: The edge packaging job's name.
         model_name: The job's ModelName.
         model_version: Its ModelVersion.
-        artifact_uri: The package, `s3://bucket/key`.
+        artifact_uri: The package, `s3://bucket/key`, with the key as it is.
 
     Returns:
-        JSON, UTF-8.
+        JSON, UTF-8. The artifact's Uri is percent-encoded where a URI needs it: decode it to find the object.
 
     Raises:
+        ArtifactNameError: The key's last part is no name for a shell.
         RecipeTooLargeError: It has more than `RECIPE_BYTES_MAX` bytes.
     """
     described = f"Model {model_name} version {model_version}, packaged by edge packaging job {job_name}"
@@ -77,15 +94,29 @@ def _manifest(preset: ComponentPreset, artifact_uri: str) -> dict[str, Any]:
     return {
         "Name": preset.platform.name,
         "Platform": platform,
-        "Lifecycle": lifecycle(preset.version, artifact_uri.rpartition("/")[2]),
+        "Lifecycle": lifecycle(preset.version, _file_name(artifact_uri)),
         "Artifacts": [
-            {"Uri": artifact_uri, "Unarchive": "NONE", "Permission": {"Read": "ALL", "Execute": "NONE"}},
+            {
+                "Uri": quote(artifact_uri, safe=_URI_SAFE),
+                "Unarchive": "NONE",
+                "Permission": {"Read": "ALL", "Execute": "NONE"},
+            },
         ],
     }
 
 
+def _file_name(artifact_uri: str) -> str:
+    name = artifact_uri.rpartition("/")[2]
+    if not _ARTIFACT_NAME.fullmatch(name):
+        raise ArtifactNameError(f"The artifact's name {name!r} cannot be used in a component's scripts.")
+    return name
+
+
 def _linux_lifecycle(version: str, file_name: str) -> dict[str, Any]:
-    stamp, package = "{work:path}/.installed", f"{{artifacts:path}}/{shlex.quote(file_name)}"
+    # A name with a space is percent-encoded in the Uri, and nuclei differ in whether they decode it. The folder holds
+    # this one artifact and nothing else.
+    found = file_name if _PLAIN_NAME.fullmatch(file_name) else "*"
+    stamp, package = "{work:path}/.installed", f"{{artifacts:path}}/{found}"
     install = (
         f'if [ "$(cat {stamp} 2>/dev/null)" != "{version}" ]; then '
         f"tar -xzf {package} -C {{work:path}} && echo {version} > {stamp}; fi"
@@ -96,7 +127,8 @@ def _linux_lifecycle(version: str, file_name: str) -> dict[str, Any]:
 
 def _windows_lifecycle(version: str, file_name: str) -> dict[str, Any]:
     stamp = r"{work:path}\.installed"
-    install = rf'tar -xzf "{{artifacts:path}}\{file_name}" -C {{work:path}} && echo {version}> {stamp}'
+    # The redirection comes first: a digit in front of it would be taken for the number of a handle.
+    install = rf'tar -xzf "{{artifacts:path}}\{file_name}" -C {{work:path}} && >{stamp} echo {version}'
     return _phases(install, f"if not exist {stamp} exit 1")
 
 
