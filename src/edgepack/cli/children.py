@@ -98,9 +98,9 @@ class Workers:
 
 
 def _worker_command(settings: Settings, s3_endpoint: str) -> list[str]:
-    command = [sys.executable, "-m", "edgepack", "worker", "--die-with-parent", "--data", str(settings.data_folder)]
+    command = [sys.executable, "-m", "edgepack", "worker", "--of-server", "--data", str(settings.data_folder)]
     command += ["--region", settings.region, "--log-level", settings.log_level, "--s3-endpoint", s3_endpoint]
-    return command
+    return [*command, "--embedded-store"] if settings.s3_endpoint is None else command
 
 
 def _worker_environment(settings: Settings, access_key_id: str, secret: str) -> dict[str, str]:

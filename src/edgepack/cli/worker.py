@@ -14,22 +14,27 @@ from edgepack.settings import Settings
 
 @click.command("worker")
 @with_options(*SHARED)
-@click.option("--die-with-parent", "tied", is_flag=True, hidden=True)
-def worker_command(*, tied: bool, **flags: Any) -> None:
+@click.option("--of-server", is_flag=True, hidden=True)
+@click.option("--embedded-store", is_flag=True, hidden=True)
+def worker_command(*, of_server: bool, embedded_store: bool, **flags: Any) -> None:
     """Run edge packaging jobs and compilation jobs until SIGTERM.
 
     Any number of workers may run, on any machine that reaches the database and the store; with the data folder's
     embedded database that is the server's own machine.
     """
-    if tied:
+    if of_server:
         die_with_parent()
     settings = read_settings(flags)
     start_logging(settings.log_level, process="worker")
-    run_worker(settings)
+    run_worker(settings, embedded_store=embedded_store)
 
 
-def run_worker(settings: Settings) -> None:
+def run_worker(settings: Settings, *, embedded_store: bool) -> None:
     """Run one worker in this process until SIGTERM or SIGINT.
+
+    Args:
+        settings: What to work on.
+        embedded_store: Whether the store's disk is the data folder's.
 
     Raises:
         SettingsError: There is no store to work on.
@@ -38,6 +43,7 @@ def run_worker(settings: Settings) -> None:
     from edgepack.cli.state import open_store
     from edgepack.database.engine import Database
     from edgepack.jobs.compilation import CompilationWork
+    from edgepack.jobs.disk_room import DiskRoom
     from edgepack.jobs.edge_packaging import EdgePackagingWork
     from edgepack.jobs.worker import Worker
     from edgepack.jobs.workflow import system_clock
@@ -47,16 +53,18 @@ def run_worker(settings: Settings) -> None:
     database = Database(settings.database_url)
     store = open_store(settings)
     scratch = settings.data_folder / "scratch"
+    room = DiskRoom(settings.data_folder if embedded_store else None)
     worker = Worker(
         database,
         packaging=EdgePackagingWork(
             database,
             store=store,
+            room=room,
             signer=load_signer(settings.data_folder),
             trust=TrustRoots.from_pem(export_trust(settings.data_folder)),
             clock=system_clock,
         ),
-        compilation=CompilationWork(database, store=store, scratch=scratch, clock=system_clock),
+        compilation=CompilationWork(database, store=store, room=room, scratch=scratch, clock=system_clock),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())

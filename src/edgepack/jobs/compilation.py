@@ -16,6 +16,7 @@ from edgepack.contract.fields import FAILURE_REASON_MAX
 from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.engine import Database
 from edgepack.database.records import MICROSECONDS, CompilationJob
+from edgepack.jobs.disk_room import DiskRoom
 from edgepack.jobs.engine import COMPILATION_QUEUE, COMPILATION_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED, FAILED
 from edgepack.jobs.progress import Pulse
@@ -46,6 +47,7 @@ class CompilationWork(JobWork[CompilationJob]):
     Args:
         database: Where jobs are.
         store: Where models are read and compiled models written.
+        room: Whether the store's disk has room.
         scratch: Folder for a job's files while it runs.
         clock: Microseconds since the epoch.
     """
@@ -53,9 +55,10 @@ class CompilationWork(JobWork[CompilationJob]):
     workflow: ClassVar[str] = COMPILATION_WORKFLOW
     queue: ClassVar[str] = COMPILATION_QUEUE
 
-    def __init__(self, database: Database, *, store: ObjectStore, scratch: Path, clock: Clock) -> None:
+    def __init__(self, database: Database, *, store: ObjectStore, room: DiskRoom, scratch: Path, clock: Clock) -> None:
         super().__init__(database, compilation_jobs, clock)
         self._store = store
+        self._room = room
         self._scratch = scratch
 
     def steps(self) -> list[tuple[str, Callable[[CompilationJob, Facts], Facts]]]:
@@ -78,6 +81,7 @@ class CompilationWork(JobWork[CompilationJob]):
         if job.upload_id is not None:
             self._store.abort_upload(target_of(job.request), job.upload_id)
         source = self._store.head(parse_object_uri(_input(job.request).s3_uri))
+        self._room.require(source.size)
         poll = self._poll(job)
         if compiler.copies_archive:
             digest, info = self._pass_through(job, source, poll)
@@ -100,7 +104,8 @@ class CompilationWork(JobWork[CompilationJob]):
 
     def _poll(self, job: CompilationJob) -> Poll:
         """What is called while work goes on: ends it when the job is stopped or its time is over."""
-        pulse, seconds = Pulse(self, job), _runtime_seconds(job.request)
+        pulse = Pulse(self, job, report=lambda _fraction: self._room.require())
+        seconds = _runtime_seconds(job.request)
 
         def poll() -> None:
             pulse()

@@ -18,6 +18,7 @@ from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
 from edgepack.database.records import MICROSECONDS, CompilationJob, EdgePackagingJob
 from edgepack.errors import RequestError
+from edgepack.jobs.disk_room import DiskRoom
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED
 from edgepack.jobs.presets import preset_of, publish_component
@@ -47,6 +48,7 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
     Args:
         database: Where jobs and components are.
         store: Where compiled models are read and packages written.
+        room: Whether the store's disk has room.
         signer: Signs packages.
         trust: The root that their signatures must lead to, when they are read back.
         clock: Microseconds since the epoch.
@@ -55,11 +57,19 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
     workflow: ClassVar[str] = EDGE_PACKAGING_WORKFLOW
     queue: ClassVar[str] = EDGE_PACKAGING_QUEUE
 
-    def __init__(
-        self, database: Database, *, store: ObjectStore, signer: Signer, trust: TrustRoots, clock: Clock
+    def __init__(  # noqa: PLR0913 - keyword-only
+        self,
+        database: Database,
+        *,
+        store: ObjectStore,
+        room: DiskRoom,
+        signer: Signer,
+        trust: TrustRoots,
+        clock: Clock,
     ) -> None:
         super().__init__(database, edge_packaging_jobs, clock)
         self._store = store
+        self._room = room
         self._signer = signer
         self._trust = trust
 
@@ -99,6 +109,7 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         if job.upload_id is not None:
             self._store.abort_upload(target, job.upload_id)
         source = self._store.head(parse_object_uri(facts["source"]))
+        self._room.require(source.size)
         pulse = Pulse(self, job, report=lambda fraction: self._report(job, source, fraction))
 
         def checkpoint(progress: TransferProgress) -> None:
@@ -157,6 +168,7 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         return datetime.fromtimestamp(self.clock() / MICROSECONDS, UTC)
 
     def _report(self, job: EdgePackagingJob, source: ObjectInfo, fraction: float) -> None:
+        self._room.require()
         message = f"Packaging: {100 * fraction:.0f} % of {source.size} bytes read."
         self.advance(job, status_message=message)
 

@@ -16,7 +16,7 @@ class Pulse:
     Args:
         work: The kind of work.
         job: The job, as this worker knows it.
-        report: Writes progress (a fraction of 1) to the job's row; None for work without a measure.
+        report: Called about every second with the progress, a fraction of 1; writes it to the job's row, say.
         monotonic: Seconds.
     """
 
@@ -25,7 +25,7 @@ class Pulse:
         work: JobWork[Any],
         job: Any,
         *,
-        report: Callable[[float], None] | None = None,
+        report: Callable[[float], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._work = work
@@ -48,6 +48,6 @@ class Pulse:
         if now - self._checked_at >= STATUS_CHECK_SECONDS:
             self._checked_at = now
             self._work.require_running(self._job)
-        if self._report is not None and now - self._reported_at >= REPORT_SECONDS:
+        if now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
             self._report(fraction)
