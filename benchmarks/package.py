@@ -171,8 +171,8 @@ def table(results: Sequence[Measured]) -> str:
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
-        f"| {one.name} | {one.seconds:.2f} | {one.best_seconds:.2f} | {one.seconds / floor:.2f} | {one.seconds / edgepack:.2f} "
-        f"| {one.cpu_seconds:.2f} | {one.peak_mb:.0f} | {one.runs} |"
+        f"| {one.name} | {one.seconds:.2f} | {one.best_seconds:.2f} | {one.seconds / floor:.2f} "
+        f"| {one.seconds / edgepack:.2f} | {one.cpu_seconds:.2f} | {one.peak_mb:.0f} | {one.runs} |"
         for one in results
     ]
     return "\n".join(lines)
