@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from edgepack.objects.store import ObjectStore
 
 DATA_FOLDER_MODE = 0o700
+PRIVATE_UMASK = 0o077
+"""Of a server: SQLite and SeaweedFS make their files with whatever the umask leaves."""
+
 ENDPOINTS_FILE = "endpoints.json"
 
 
@@ -73,6 +76,7 @@ class DataFolder:
             ServerRunningError: Another process has it.
             StateError: The folder cannot be created or written.
         """
+        os.umask(PRIVATE_UMASK)
         try:
             self.path.mkdir(mode=DATA_FOLDER_MODE, parents=True, exist_ok=True)
             self._lock = os.open(self.path / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_FILE_MODE)

@@ -119,6 +119,7 @@ class EmbeddedStore:
             self.stop()
             raise
         finally:
+            self._folder.remove_users()
             os.close(lock)  # the store has its own copy and holds the lock for as long as it lives
 
     def stop(self) -> None:
@@ -140,11 +141,14 @@ class EmbeddedStore:
             StateError: The store did not take the new list.
         """
         self._credentials = list(credentials)
-        self._folder.write_users(self._credentials)
         if self._process is None or not self._process.alive:
             return
+        self._folder.write_users(self._credentials)
         self._process.signal(signal.SIGHUP)
-        self._wait(lambda: all(answers(self.port, each, region=self._region) for each in credentials), "the new users")
+        try:
+            self._wait(lambda: all(map(self._answers, credentials)), "the new users")
+        finally:
+            self._folder.remove_users()
 
     def _try_start(self, lock: int, *, last: bool) -> bool:
         """Start on freshly chosen ports; False if somebody else took one of them meanwhile and there are tries left."""
@@ -160,7 +164,7 @@ class EmbeddedStore:
         try:
             self._wait(lambda: _listens(ports.filer_grpc), "its files")
             with self._configure(program, ports) as shell:
-                self._wait(lambda: answers(ports.s3, self._credentials[0], region=self._region), "S3")
+                self._wait(lambda: self._answers(self._credentials[0]), "S3")
                 self._check_configured(shell)
         except StateError:
             lost_a_port = not self._process.alive and not all(is_free(port) for port in ports.helpers())
@@ -169,6 +173,9 @@ class EmbeddedStore:
             return False
         self._folder.note_ports(ports)
         return True
+
+    def _answers(self, credential: StoreCredential) -> bool:
+        return answers(self.port, credential, region=self._region)
 
     def _configure(self, program: str, ports: Ports) -> "subprocess.Popen[bytes]":
         """Have the store's own shell turn on fsync, while S3 is still starting."""

@@ -62,6 +62,10 @@ class StoreFolder:
         users = weed_settings.s3_users(credentials)
         write_file(self.path / weed_settings.S3_USERS_FILE, users, mode=SECRET_FILE_MODE)
 
+    def remove_users(self) -> None:
+        """Remove the list once the store has read it: it holds secrets in plain text, and is not read again."""
+        (self.path / weed_settings.S3_USERS_FILE).unlink(missing_ok=True)
+
     def choose_ports(self, wanted: int) -> Ports:
         """The ports of the last start where they are free, so that nothing changes for those who noted them.
 
