@@ -1,0 +1,116 @@
+"""Publishing a component version: once per job, never over another job's, and no failure that fails the job."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from edgepack.contract.compilation_jobs import CreateCompilationJobRequest, InputConfig, OutputConfig, StoppingCondition
+from edgepack.contract.edge_packaging_jobs import EdgeOutputConfig, EdgePresetDeploymentOutput
+from edgepack.database.engine import Database
+from edgepack.database.migrate import upgrade
+from edgepack.database.records import EdgePackagingJob
+from edgepack.database.schema import component_versions
+from edgepack.jobs.presets import preset_of, publish_component
+
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/edge"
+COMPONENT = {"ComponentName": "com.example.model", "ComponentVersion": "1.2.3"}
+ARN = f"arn:aws:greengrass:eu-west-1:{ACCOUNT}:components:com.example.model:versions:1.2.3"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
+    upgrade(opened)
+    yield opened
+    opened.close()
+
+
+COMPILED = CreateCompilationJobRequest(
+    compilation_job_name="compilation",
+    role_arn=ROLE,
+    input_config=InputConfig(s3_uri="s3://b/m.tar.gz", framework="ONNX"),
+    output_config=OutputConfig(s3_output_location="s3://b/compiled", target_device="jetson_nano"),
+    stopping_condition=StoppingCondition(),
+)
+
+
+def packaging_job(name: str, account: str = ACCOUNT) -> EdgePackagingJob:
+    return EdgePackagingJob(
+        id=1,
+        account_id=account,
+        name=name,
+        arn=f"arn:aws:sagemaker:eu-west-1:{account}:edge-packaging-job/{name}",
+        status="INPROGRESS",
+        status_message="",
+        compilation_job_name="compilation",
+        model_name="m1",
+        model_version="1.0",
+        role_arn=ROLE,
+        output_config=EdgeOutputConfig(s3_output_location="s3://b/p"),
+        resource_key=None,
+        output_bucket="b",
+        output_key="p/m1-1.0.tar.gz",
+        created_at=1,
+        modified_at=1,
+        workflow_id="w",
+    )
+
+
+def publish(
+    database: Database, job: EdgePackagingJob, *, uri: str = "s3://b/p/m1-1.0.tar.gz", now: int = 7
+) -> EdgePresetDeploymentOutput:
+    preset = preset_of(json.dumps(COMPONENT), job_name=job.name, compiled=COMPILED)
+    return publish_component(database, job, preset, artifact_uri=uri, now=now)
+
+
+def stored(database: Database) -> list[sa.RowMapping]:
+    with database.read() as connection:
+        return list(connection.execute(sa.select(component_versions)).mappings())
+
+
+def test_the_component_is_the_accounts_own(database: Database) -> None:
+    output = publish(database, packaging_job("one"))
+    assert (output.type, output.status, output.artifact) == ("GreengrassV2Component", "COMPLETED", ARN)
+    assert output.status_message
+    (row,) = stored(database)
+    assert (row["arn"], row["account_id"], row["source_arn"]) == (ARN, ACCOUNT, packaging_job("one").arn)
+    recipe = json.loads(row["recipe"])
+    assert (recipe["ComponentName"], recipe["ComponentVersion"]) == ("com.example.model", "1.2.3")
+    assert recipe["Manifests"][0]["Platform"] == {"os": "linux", "architecture": "aarch64", "runtime": "*"}
+    assert recipe["Manifests"][0]["Artifacts"][0]["Uri"] == "s3://b/p/m1-1.0.tar.gz"
+
+
+def test_publishing_again_gives_one_result(database: Database) -> None:
+    first = publish(database, packaging_job("one"))
+    rows = stored(database)
+    assert publish(database, packaging_job("one"), now=8) == first
+    assert stored(database) == rows
+
+
+def test_another_jobs_version_stays(database: Database) -> None:
+    publish(database, packaging_job("one"))
+    rows = stored(database)
+    output = publish(database, packaging_job("two"))
+    assert (output.status, output.artifact) == ("FAILED", None)
+    assert output.status_message is not None
+    for words in ("com.example.model", "1.2.3", "exists already", "another ComponentVersion"):
+        assert words in output.status_message
+    assert stored(database) == rows
+
+
+def test_accounts_do_not_meet(database: Database) -> None:
+    publish(database, packaging_job("one"))
+    assert publish(database, packaging_job("one", account="210987654321")).status == "COMPLETED"
+    assert len(stored(database)) == 2
+
+
+def test_a_recipe_too_large_fails_the_preset_alone(database: Database) -> None:
+    output = publish(database, packaging_job("one"), uri=f"s3://b/{'p' * 8_000}/m1-1.0.tar.gz")
+    assert output.status == "FAILED"
+    assert output.status_message is not None
+    assert "Shorten" in output.status_message
+    assert stored(database) == []
