@@ -1,24 +1,31 @@
-"""Greengrass component versions: immutable once written, one per account, name and version."""
+"""Greengrass component versions: immutable once written, one per region, account, name and version."""
+
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from edgepack.database.records import ComponentVersion
 from edgepack.database.schema import component_versions
 
+_INSERTS: dict[str, Callable[[sa.Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+"""Both databases know ON CONFLICT; SQLAlchemy has it per dialect."""
+
 
 def add(connection: Connection, component: ComponentVersion) -> ComponentVersion:
-    """Store a component version unless the account has it already.
+    """Store a component version unless it is there already; of two that race, one wins.
 
     Returns:
         The stored version: `component` itself, or the one that was there (compare `source_arn` and `recipe`).
     """
-    there = find(connection, component.arn)
-    if there is not None:
-        return there
-    connection.execute(sa.insert(component_versions).values(**msgspec.structs.asdict(component)))
-    return component
+    insert = _INSERTS[connection.dialect.name](component_versions).values(**msgspec.structs.asdict(component))
+    connection.execute(insert.on_conflict_do_nothing())
+    stored = find(connection, component.arn)
+    assert stored is not None
+    return stored
 
 
 def find(connection: Connection, arn: str) -> ComponentVersion | None:

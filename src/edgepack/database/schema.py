@@ -129,7 +129,7 @@ component_versions = sa.Table(
     sa.Column("recipe", sa.LargeBinary, nullable=False),
     sa.Column("source_arn", sa.String(1600), nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
-    sa.Index(None, "account_id", "name", "version", unique=True),
+    sa.Index(None, "account_id", "name", "version"),  # not unique: each region has components of its own
 )
 
 tags = sa.Table(

@@ -9,7 +9,7 @@ from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
 from edgepack.database import components
 from edgepack.database.engine import Database
 from edgepack.database.records import ComponentVersion, EdgePackagingJob
-from edgepack.errors import EdgepackError, ResourceInUseError
+from edgepack.errors import RequestError, ResourceInUseError
 from edgepack.greengrass.preset import ComponentPreset, parse_preset
 from edgepack.greengrass.recipes import build_recipe
 from edgepack.jobs.compilation import compilation_request
@@ -63,7 +63,7 @@ def publish_component(
                 f"Component {preset.name} version {preset.version} exists already ({component.arn}).",
                 advice="Delete that version, or give another ComponentVersion in PresetDeploymentConfig.",
             )
-    except EdgepackError as error:
+    except RequestError as error:
         return EdgePresetDeploymentOutput(type=PRESET_TYPE, status="FAILED", status_message=error.diagnostics())
     return EdgePresetDeploymentOutput(
         type=PRESET_TYPE,

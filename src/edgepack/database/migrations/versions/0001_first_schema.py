@@ -84,7 +84,7 @@ def upgrade() -> None:
         op.f("ix_component_versions_account_id_name_version"),
         "component_versions",
         ["account_id", "name", "version"],
-        unique=True,
+        unique=False,
     )
     op.create_table(
         "edge_packaging_jobs",
