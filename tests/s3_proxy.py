@@ -56,6 +56,11 @@ class S3Proxy:
     rule: Rule = field(default=lambda _: None)
     seen: list[tuple[Request, Answer]] = field(default_factory=list)
 
+    def reset(self) -> None:
+        """Behave, and forget what was seen."""
+        self.rule = lambda _: None
+        self.seen = []
+
     def requests(self, method: str) -> list[Request]:
         """The requests of one method so far."""
         return [request for request, _ in self.seen if request.method == method]
@@ -93,6 +98,11 @@ def proxied(upstream: str) -> Iterator[S3Proxy]:
                 self.close_connection = True
                 return
             self.serve()
+
+        def handle_expect_100(self) -> bool:
+            go_on = super().handle_expect_100()
+            self.wfile.flush()
+            return go_on
 
         def serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -1,4 +1,4 @@
-"""One embedded store for all tests of this room in this process; each test takes a bucket of its own."""
+"""One embedded store for all tests of this room in this process; a test takes a bucket of its own."""
 
 from collections.abc import Iterator
 
