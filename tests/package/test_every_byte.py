@@ -1,5 +1,6 @@
 """No byte of a package can be altered, added or taken away unnoticed; and what a verdict says."""
 
+import gzip
 from collections.abc import Iterator
 from datetime import UTC
 
@@ -48,11 +49,12 @@ def test_every_byte_left_out_is_noticed(small: bytes, trust: TrustRoots) -> None
         assert not verify_package([shorter], trust=trust, now=NOW).ok, position
 
 
-def test_a_package_after_a_package_is_refused(small: bytes, trust: TrustRoots) -> None:
-    """As gzip sees it, that is one file of two members."""
-    verdict = verify_package([small, small], trust=trust, now=NOW)
+@pytest.mark.parametrize("inside", [b"", bytes(512), bytes(10240), b"more"])
+def test_another_gzip_member_is_refused_whatever_it_holds(small: bytes, trust: TrustRoots, inside: bytes) -> None:
+    """As gzip sees it, that is one file of two members; zeros would even do no harm behind a tar archive's end."""
+    verdict = verify_package([small, gzip.compress(inside)], trust=trust, now=NOW)
     assert not verdict.ok
-    assert "follows the end" in verdict.problems[0]
+    assert "follows the end of the archive" in verdict.problems[0]
 
 
 def test_each_file_is_judged_by_itself(signer: FileSigner, trust: TrustRoots) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -9,13 +10,14 @@ from msgspec.structs import replace
 
 from edgepack.keys.signing import FileSigner
 from edgepack.package import errors
+from edgepack.package.assembly import frame_package
 from edgepack.package.manifest import Manifest, TargetPlatform, canonical_json, decode_manifest
-from edgepack.package.scan import ArchiveScan
+from edgepack.package.scan import ArchiveScan, scan_archive
 from edgepack.package.statement import Resource, Serialization, Statement, Subject, SubjectDigest, root_digest
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import Verdict, verify_package
 from models import tar_gz
-from package.conftest import NOW
+from package.conftest import IDENTITY, NOW
 from package.making import Forgery, forged, framed
 
 ARCHIVE = tar_gz({"a": b"first", "b": b"second"})
@@ -83,6 +85,7 @@ STATEMENTS: list[tuple[str, Callable[[Statement], Statement], str]] = [
     ("another schema", covering(schema_version="2.0"), "of another version"),
     ("a local time", covering(signed_at="2026-03-01T12:00:30+00:00"), "signing time"),
     ("fractions of seconds", covering(signed_at="2026-03-01T12:00:30.0Z"), "signing time"),
+    ("digits left out", covering(signed_at="2026-3-1T12:00:30Z"), "signing time"),
     ("another time", covering(signed_at="2026-03-01T12:00:31Z"), "tar entry is not in canonical form"),
     ("links followed", reading(allow_symlinks=True), "of another version"),
     ("files ignored", reading(ignore_paths=("a", "sagemaker_edge_manifest")), "of another version"),
@@ -200,6 +203,28 @@ def test_a_manifest_has_one_spelling(manifest: bytes, old: bytes, new: bytes, sa
     assert manifest.count(old) == 1
     with pytest.raises(errors.ManifestError, match=says):
         decode_manifest(manifest.replace(old, new))
+
+
+@pytest.mark.parametrize("missing", ["model_name", "model_version"])
+def test_a_package_without_a_name_is_refused_though_signed(signer: FileSigner, trust: TrustRoots, missing: str) -> None:
+    def without(manifest: Manifest) -> Manifest:
+        return replace(manifest, metadata={key: value for key, value in manifest.metadata.items() if key != missing})
+
+    def sign_that(statement: Statement) -> Statement:
+        body = without(decode_manifest(framed(ARCHIVE, signer)[0].manifest_json)).body()
+        digest = sha256(canonical_json(replace(body, target_platform=None))).hexdigest()
+        return covering(metadata=dict(body.metadata), manifest_sha256=digest)(statement)
+
+    found = verdict(signer, trust, Forgery(statement=sign_that, manifest=without))
+    assert found.problems == ("The manifest's metadata lacks the model's name or version.",)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 256, "a\nb", "\x7f", "a\0"])
+@pytest.mark.parametrize("member", ["model_name", "model_version", "target_device", "compilation_job_name"])
+def test_an_identity_that_cannot_stand_in_a_manifest_is_not_signed(signer: FileSigner, member: str, text: str) -> None:
+    identity = replace(IDENTITY, **{member: text})
+    with pytest.raises(errors.IdentityError, match=member):
+        frame_package(scan_archive([ARCHIVE]), identity=identity, signer=signer, signed_at=NOW)
 
 
 def test_a_deeply_nested_manifest_is_an_error_of_its_own() -> None:

@@ -2,7 +2,9 @@
 
 import base64
 import datetime as dt
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -114,9 +116,19 @@ def test_a_root_that_allows_no_authority_below(root: Holder) -> None:
         (NO_AUTHORITY, usage(certifies=True), CODE_SIGNING),
         (usage(signs=True), CODE_SIGNING),
         (*authority(), CODE_SIGNING),
+        (authority()[0], usage(signs=True, certifies=True), CODE_SIGNING),
         (NO_AUTHORITY, usage(signs=True), (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), True)),
     ],
-    ids=["nothing", "no purpose", "no usage", "wrong usage", "no constraints", "authority", "web server"],
+    ids=[
+        "nothing",
+        "no purpose",
+        "no usage",
+        "wrong usage",
+        "no constraints",
+        "authority",
+        "authority that signs",
+        "web server",
+    ],
 )
 def test_a_certificate_for_something_else_does_not_sign_packages(root: Holder, extensions: tuple[Extension]) -> None:
     assert "signing certificate" in problem(root.issue("leaf", *extensions).signer(root), trusting(root))
@@ -223,6 +235,39 @@ def test_the_other_form_of_a_signature_is_never_made_and_never_read(root: Holder
     other["dsseEnvelope"]["signatures"][0]["sig"] = encode_dss_signature(r, P256_ORDER - s)
     with pytest.raises(errors.SignatureError, match="canonical DER"):
         open_bundle(msgspec.json.encode(other, order="deterministic"))
+
+
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda it: it["verificationMaterial"].update(publicKey={"hint": "0" * 64}), "either"),
+        (lambda it: it["verificationMaterial"].pop("x509CertificateChain"), "either"),
+        (lambda it: it["verificationMaterial"]["x509CertificateChain"].update(certificates=[]), "chain is empty"),
+        (lambda it: it["verificationMaterial"].update(tlogEntries=[{}]), "schema"),
+        (lambda it: it["dsseEnvelope"].update(payloadType="text/plain"), "another type"),
+        (lambda it: it.update(mediaType="application/vnd.dev.sigstore.bundle.v0.2+json"), "another type"),
+        (lambda it: it["dsseEnvelope"].update(signatures=[]), "schema"),
+        (lambda it: it["dsseEnvelope"]["signatures"].append(it["dsseEnvelope"]["signatures"][0]), "schema"),
+        (lambda it: it["dsseEnvelope"]["signatures"][0].update(keyid="x"), "schema"),
+        (lambda it: it["dsseEnvelope"]["signatures"][0].update(sig="AAA"), "not base64"),
+        (lambda it: it["dsseEnvelope"]["signatures"][0].update(sig="AA\n=="), "not base64"),
+        (lambda it: it["dsseEnvelope"]["signatures"][0].update(sig="AB=="), "not canonical base64"),
+        (lambda it: it["dsseEnvelope"]["signatures"][0].update(sig=""), "canonical DER"),
+        (lambda it: it["dsseEnvelope"].update(payload="e30="), "signed statement does not follow"),
+        (lambda it: it["dsseEnvelope"].update(payload=""), "signed statement does not follow"),
+        (lambda it: it.update(more=1), "schema"),
+    ],
+)
+def test_a_bundle_has_one_form(signer: FileSigner, change: Change, says: str) -> None:
+    frame, _ = framed(ARCHIVE, signer)
+    bundle = msgspec.json.decode(frame.signature_bundle)
+    assert msgspec.json.encode(bundle, order="deterministic").decode() == frame.signature_bundle
+    change(bundle)
+    with pytest.raises(errors.SignatureError, match=says):
+        open_bundle(msgspec.json.encode(bundle, order="deterministic"))
 
 
 @pytest.mark.parametrize("returned", [b"", b"nonsense", bytes(70)])

@@ -120,7 +120,7 @@ def _check_agreement(manifest: Manifest, bundle: OpenedBundle) -> None:
     chain = tuple(
         load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode("ascii") for der in bundle.certificates
     )
-    if tuple(manifest.certificate_chain) != chain:
+    if manifest.certificate_chain != chain:
         raise SignatureError("The manifest's certificate chain is not the signature's.")
     if manifest.metadata != coverage.metadata or manifest.target_platform != coverage.target_platform:
         raise SignatureError("The manifest's metadata is not that of the signed statement.")

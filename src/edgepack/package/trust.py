@@ -145,15 +145,6 @@ def _der(pem_body: bytes) -> bytes:
     return der
 
 
-def _public_key(certificate: x509.Certificate) -> bytes:
-    try:
-        return certificate.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    except (ValueError, UnsupportedAlgorithm):
-        raise SignatureError("The signing certificate's public key is malformed.") from None
-
-
 def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
