@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from edgepack.jobs.lifecycle import COMPLETED, FAILED
 from edgepack.jobs.progress import Pulse
 from edgepack.jobs.scratch import scratch_folder
 from edgepack.jobs.stored import remove_written
-from edgepack.jobs.stream_writer import StreamWriter
+from edgepack.jobs.transfer_writers import Destination, UploadingWriter, aborted_on_error
 from edgepack.jobs.workflow import Clock, Facts, JobWork
 from edgepack.objects.address import S3Address, join_key, parse_object_uri
 from edgepack.objects.info import ObjectInfo
@@ -145,42 +146,62 @@ class CompilationWork(JobWork[CompilationJob]):
         return compiled
 
     def _write(self, job: CompilationJob, compiled: Path, poll: Poll) -> tuple[str, ObjectInfo]:
-        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-        with self._writer(job, compiled.stat().st_size) as writer:
-            for chunk in _read(compiled):
-                poll()
-                digest.update(chunk)
-                writer.write(chunk)
-            return digest.hexdigest(), writer.finish()
+        writer = self._writer(job, compiled.stat().st_size)
+        with aborted_on_error(writer):
+            copied = _Copied(_read(compiled), writer, poll)
+            for _ in copied:
+                pass
+            return copied.digest, writer.finish(b"", b"", go_on=poll)
 
     def _pass_through(self, job: CompilationJob, source: ObjectInfo, poll: Poll) -> tuple[str, ObjectInfo]:
         """Check an archive that was compiled elsewhere, and copy it byte for byte; in one pass."""
-        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-        with self._writer(job, source.size) as writer:
+        writer = self._writer(job, source.size)
+        with aborted_on_error(writer), closing(self._store.stream(source)) as chunks:
+            copied = _Copied(chunks, writer, poll)
+            scan_archive(copied)
+            return copied.digest, writer.finish(b"", b"", go_on=poll)
 
-            def copied(chunks: Iterable[bytes]) -> Iterator[bytes]:
-                for chunk in chunks:
-                    poll()
-                    digest.update(chunk)
-                    writer.write(chunk)
-                    yield chunk
-
-            scan_archive(copied(self._store.stream(source)))
-            return digest.hexdigest(), writer.finish()
-
-    def _writer(self, job: CompilationJob, size: int) -> StreamWriter:
-        return StreamWriter(
-            self._store,
-            target_of(job.request),
-            expected_size=size,
-            owner=job.arn,
+    def _writer(self, job: CompilationJob, size: int) -> UploadingWriter:
+        destination = Destination(
+            store=self._store,
+            target=target_of(job.request),
             kms_key_id=job.request.output_config.kms_key_id,
+            owner=job.arn,
             upload_opened=lambda upload_id: self._note_upload(job, upload_id),
         )
+        return UploadingWriter(destination, body_size=size)
 
     def _note_upload(self, job: CompilationJob, upload_id: str) -> None:
         with self.database.write() as connection:
             self.jobs.note(connection, job.id, upload_id=upload_id)
+
+
+class _Copied:
+    """Chunks on their way through: each is hashed, written and handed on.
+
+    Args:
+        chunks: The chunks.
+        writer: Takes each.
+        poll: Called before each.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], writer: UploadingWriter, poll: Poll) -> None:
+        self._chunks = chunks
+        self._writer = writer
+        self._poll = poll
+        self._blake2b = hashlib.blake2b(digest_size=DIGEST_BYTES)
+
+    @property
+    def digest(self) -> str:
+        """The hex digest of what has passed."""
+        return self._blake2b.hexdigest()
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._poll()
+            self._blake2b.update(chunk)
+            self._writer.take(memoryview(chunk))
+            yield chunk
 
 
 def compilation_request(request: CreateCompilationJobRequest) -> CompilationRequest:

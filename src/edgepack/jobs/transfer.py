@@ -6,8 +6,8 @@ The source is read once, by ranges, and inflated once. What the store can copy i
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,14 @@ import msgspec
 
 from edgepack.errors import StoreError
 from edgepack.jobs.transfer_parts import needs_parts, plan_copies
-from edgepack.jobs.transfer_writers import CopyingWriter, CopyRefusedError, Destination, PackageWriter, UploadingWriter
+from edgepack.jobs.transfer_writers import (
+    CopyingWriter,
+    CopyRefusedError,
+    Destination,
+    PackageWriter,
+    UploadingWriter,
+    aborted_on_error,
+)
 from edgepack.objects.info import ObjectInfo, is_key
 from edgepack.objects.store import ObjectStore
 from edgepack.package.assembly import PackageFrame, frame_package
@@ -151,7 +158,7 @@ class _Transfer:
         """Put the frame around the source's own deflate bytes; None if they cannot stand as they are."""
         start, end = self._body()
         writer = self._splicing_writer(start, end, copying=copying)
-        with _aborted_on_error(writer), closing(self._tee(writer, start, end)) as chunks:
+        with aborted_on_error(writer), closing(self._tee(writer, start, end)) as chunks:
             scan = scan_archive(chunks, observe=self._observe)
             if (scan.gzip_members, scan.deflate_start, scan.deflate_end) == (1, start, end):
                 return self._finish(writer, scan)
@@ -161,7 +168,7 @@ class _Transfer:
     def repack(self) -> PackagedObject:
         """Inflate and compress anew what cannot be spliced."""
         writer = UploadingWriter(self._destination, body_size=REPACKED_GROWTH * self._source.size)
-        with _aborted_on_error(writer), closing(self._store_in.stream(self._source)) as chunks:
+        with aborted_on_error(writer), closing(self._store_in.stream(self._source)) as chunks:
             scan = repack(chunks, observe=self._observe, emit=lambda piece: writer.take(memoryview(piece)))
             return self._finish(writer, scan)
 
@@ -204,15 +211,6 @@ class _Transfer:
 
     def _go_on(self) -> None:
         self._checkpoint(TransferProgress(self._source.size, self._source.size))
-
-
-@contextmanager
-def _aborted_on_error(writer: PackageWriter) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        writer.abort()
-        raise
 
 
 def check_stored(

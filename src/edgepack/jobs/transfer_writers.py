@@ -1,4 +1,4 @@
-"""Writing a package to the store while its prefix is not known yet: the first part is held back and sent last.
+"""Writing an object to the store while its first bytes are not known yet: the first part is held back and sent last.
 
 S3 takes parts in any order. Part 1 must hold the prefix, which needs the signature, which needs every byte; so the body
 flows into the parts from number 2 on, and only `MIN_PART_BYTES` of it wait.
@@ -6,8 +6,9 @@ flows into the parts from number 2 on, and only `MIN_PART_BYTES` of it wait.
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -135,7 +136,8 @@ class UploadingWriter:
             go_on()
             return self._destination.put(b"".join((prefix, self._held, self._filling, trailer)))
         self._filling += trailer
-        self._send()
+        if self._filling:
+            self._send()
         self._upload.upload_part(1, prefix + self._held)
         _await(self._sending, go_on)
         self._pool.shutdown()
@@ -201,6 +203,16 @@ class CopyingWriter:
             self._upload.copy_part(part.number, self._source, first=part.first, last=part.last)
         except (StoreAccessDeniedError, StoreRefusedError) as error:
             raise CopyRefusedError(error.message, advice=error.advice) from error
+
+
+@contextmanager
+def aborted_on_error(writer: PackageWriter) -> Iterator[None]:
+    """Whatever goes wrong in the block, the writer leaves nothing in the store."""
+    try:
+        yield
+    except BaseException:
+        writer.abort()
+        raise
 
 
 def _await(sent: deque[Future[None]], go_on: Callable[[], None]) -> None:
