@@ -109,9 +109,10 @@ class EmbeddedStore:
             StateError: The port or the folder is in use, there is no `weed` program, or the store does not come up; the
                 message has the end of its log.
         """
-        self._folder.prepare(self._credentials)
+        self._folder.make()
         lock = lock_folder(self._folder.path, patience=LOCK_SECONDS)
         try:
+            self._folder.prepare(self._credentials)
             for remaining in reversed(range(STARTS)):
                 if self._try_start(lock, last=remaining == 0):
                     return

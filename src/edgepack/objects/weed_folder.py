@@ -35,15 +35,27 @@ class StoreFolder:
         """Where the store's standard output and error go; its log proper is under ``logs``."""
         return self.path / "weed.out"
 
+    def make(self) -> None:
+        """Make the folder if it is missing.
+
+        Raises:
+            StateError: It cannot be made.
+        """
+        try:
+            for folder in (self.path, self.path / "data", self.path / "logs"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"The embedded store's folder {self.path} cannot be made: {error}.") from error
+
     def prepare(self, credentials: Sequence[StoreCredential]) -> None:
-        """Make the folder and its files, or bring them up to date. The store's own secrets are made once.
+        """Write the folder's files or bring them up to date; only for whoever holds the folder's lock.
+
+        The store's own secrets are made once.
 
         Raises:
             StateError: The folder cannot be written.
         """
         try:
-            for folder in (self.path, self.path / "data", self.path / "logs"):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # SeaweedFS notes its flags here and would apply old ones that are no longer given.
             (self.path / "data" / "mini.options").unlink(missing_ok=True)
             self.output.unlink(missing_ok=True)
