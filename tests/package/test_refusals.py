@@ -15,12 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from edgepack.errors import ArtifactError
+from edgepack.keys.certificates import make_root_certificate, make_signing_certificate
 from edgepack.keys.signing import (
     FileSigner,
     ensure_signing_keys,
     export_trust,
-    make_root_certificate,
-    make_signing_certificate,
 )
 from edgepack.package import errors
 from edgepack.package.assembly import frame_package

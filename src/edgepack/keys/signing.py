@@ -4,7 +4,7 @@ Made on first start in the data folder. Certificate profile: docs/package-format
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,21 +12,14 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edgepack.durable import SECRET_FILE_MODE, sync_folder, write_file
 from edgepack.errors import StateError
+from edgepack.keys.certificates import make_root_certificate, make_signing_certificate
 from edgepack.keys.folder import KEYS_FOLDER, locked_keys_folder
 
 ROOT_KEY, ROOT_CERTIFICATE = "root.key.pem", "root.pem"
 SIGNING_KEY, SIGNING_CERTIFICATE = "signing.key.pem", "signing.pem"
-
-ROOT_VALIDITY = timedelta(days=20 * 365)
-SIGNING_VALIDITY = timedelta(days=10 * 365)
-"""Devices live long and have no way to be told of a new root; the signing certificate ends well before its root."""
-
-BACKDATING = timedelta(minutes=5)
-"""Certificates are valid from a little before they are made: clocks of other machines may be behind."""
 
 CERTIFICATE_MARK = b"-----BEGIN CERTIFICATE-----"
 KEY_FILE_ADVICE = (
@@ -174,77 +167,6 @@ def _create(folder: Path, now: datetime) -> None:
     ):
         write_file(folder / name, data, mode=SECRET_FILE_MODE)
     sync_folder(folder.parent)
-
-
-def make_root_certificate(key: ec.EllipticCurvePrivateKey, *, now: datetime) -> x509.Certificate:
-    """A self-signed CA certificate that may certify signing certificates and nothing below them."""
-    name = _name("edgepack root")
-    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    return (
-        _builder(name, name, key.public_key(), now, ROOT_VALIDITY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(certificates=True), critical=True)
-        .add_extension(identifier, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def make_signing_certificate(
-    public_key: ec.EllipticCurvePublicKey,
-    root: x509.Certificate,
-    root_key: ec.EllipticCurvePrivateKey,
-    *,
-    now: datetime,
-) -> x509.Certificate:
-    """A certificate that may sign packages (key usage digitalSignature, extended key usage codeSigning)."""
-    root_identifier = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return (
-        _builder(_name("edgepack signing"), root.subject, public_key, now, SIGNING_VALIDITY)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_identifier), critical=False)
-        .sign(root_key, hashes.SHA256())
-    )
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, now: datetime, validity: timedelta
-) -> x509.CertificateBuilder:
-    start = (now - BACKDATING).replace(microsecond=0)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + validity)
-    )
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "edgepack"),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-        ]
-    )
-
-
-def _key_usage(*, certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=certificates,
-        crl_sign=certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
