@@ -292,7 +292,6 @@ def test_a_signer_with_another_key_signs_nothing(root: Holder) -> None:
 # --- damaged certificates
 
 
-@pytest.mark.filterwarnings("ignore:Parsed a serial number")  # said of damaged ones, before they are refused
 def test_a_damaged_certificate_is_an_error_of_the_package(signer: FileSigner, trust: TrustRoots) -> None:
     """Parsers of certificates fail in many ways; each must come out as a refusal, and none as something else.
 

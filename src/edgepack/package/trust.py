@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edgepack.package.bundle import OpenedBundle
@@ -25,6 +26,9 @@ CERTIFICATES_MAX = 8
 
 UNDERSTOOD_EXTENSIONS = frozenset((x509.BasicConstraints.oid, x509.KeyUsage.oid, x509.ExtendedKeyUsage.oid))
 """Critical extensions that are looked at; a certificate with another critical one is not relied on (RFC 5280, 4.2)."""
+
+_DAMAGED = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, CryptographyDeprecationWarning)
+"""What reading a damaged certificate raises; the last where warnings are made errors, for a serial number below one."""
 
 _PEM_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _PEM_PUBLIC_KEY = b"-----BEGIN PUBLIC KEY-----"
@@ -97,7 +101,7 @@ class TrustRoots:
             return self._check_key(bundle.hint)
         try:
             return self._check_certificates(_load_chain(bundle.certificates), signed_at)
-        except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        except _DAMAGED:
             raise SignatureError("The certificate chain has a damaged certificate.") from None
 
     def _check_certificates(
