@@ -67,5 +67,5 @@ def test_buffers_stay_small_up_to_80_gb(length: int) -> None:
 @pytest.mark.parametrize(
     ("length", "expected"), [(2 * MIN_PART_BYTES - 1, False), (2 * MIN_PART_BYTES, True), (0, False)]
 )
-def test_small_bodies_need_no_parts(length: int, expected: bool) -> None:  # noqa: FBT001 - a test's parameter
+def test_small_bodies_need_no_parts(length: int, expected: bool) -> None:
     assert needs_parts(18, 18 + length) is expected

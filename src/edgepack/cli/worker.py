@@ -40,6 +40,7 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
         SettingsError: There is no store to work on.
         DatabaseUnavailableError: The database cannot be reached.
     """
+    from edgepack.cli.memory import keep_small
     from edgepack.cli.state import open_store
     from edgepack.database.engine import Database
     from edgepack.jobs.compilation import CompilationWork
@@ -50,6 +51,7 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
     from edgepack.keys.signing import export_trust, load_signer
     from edgepack.package.trust import TrustRoots
 
+    keep_small()
     database = Database(settings.database_url)
     store = open_store(settings)
     scratch = settings.data_folder / "scratch"

@@ -18,11 +18,11 @@ from edgepack.objects.info import ObjectInfo
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-RANGE_BYTES: Final = 4 << 20
+RANGE_BYTES: Final = 2 << 20
 """Length of one ranged GET in bytes, and the largest chunk that `stream_ranges` yields."""
 
 READ_AHEAD: Final = 4
-"""Ranges being fetched or waiting at any moment: with the one in use, 20 MiB of buffers at most."""
+"""Ranges being fetched or waiting at any moment: with the one in use, 10 MiB of buffers at most."""
 
 RANGE_ATTEMPTS: Final = 4
 """Tries of one range whose body broke off; botocore itself retries only up to the answer's headers."""

@@ -4,9 +4,10 @@ Without them a client may send headers for ever, or half a header and then nothi
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The request line and headers together. SDKs send about 1 KiB; session tokens are limited to a few KiB."""
@@ -40,11 +41,14 @@ class LimitedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser, then look whether a request is being served or still only arriving."""
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            if self._patience is not None:
-                self._be_patient()
-            return
-        self._count(len(data))
+        if self._is_serving():
+            self._be_patient()
+        else:
+            self._count(len(data))
+
+    def _is_serving(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
 
     def _count(self, length: int) -> None:
         """A head, or the rest of a body that was answered early, is arriving: limit its time, and a head's size."""
@@ -57,7 +61,8 @@ class LimitedConnection(HttpToolsProtocol):
 
     def _in_head(self) -> bool:
         # uvicorn makes the scope with a request's first byte and adds the method once the head is complete.
-        return self.scope is not None and "method" not in self.scope
+        scope: Mapping[str, Any] | None = self.scope
+        return scope is not None and "method" not in scope
 
     def _be_patient(self) -> None:
         if self._patience is not None:
