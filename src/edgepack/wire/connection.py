@@ -4,10 +4,12 @@ Without them a client may send headers for ever, or half a header and then nothi
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The request line and headers together. SDKs send about 1 KiB; session tokens are limited to a few KiB."""
