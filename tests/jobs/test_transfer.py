@@ -38,6 +38,7 @@ from edgepack.objects.errors import (
     UploadNotFoundError,
 )
 from edgepack.objects.info import ObjectInfo
+from edgepack.objects.reading import RANGE_BYTES
 from edgepack.objects.store import ObjectStore
 from edgepack.package.errors import (
     ChecksumError,
@@ -452,11 +453,11 @@ def test_a_body_that_breaks_off_once_is_read_again(watched: Job, proxy: S3Proxy,
 
     def break_off(request: Request) -> Answer | None:
         wanted = request.headers.get("range", "")
-        if request.method != "GET" or broken or not wanted.startswith("bytes=8388608-"):
+        if request.method != "GET" or broken or not wanted.startswith(f"bytes={8 * MIB}-"):
             return None
         broken.append(wanted)
-        first, last = 8388608, 8388608 + 4 * MIB - 1
-        headers = (("Content-Length", str(4 * MIB)), ("Content-Range", f"bytes {first}-{last}/{source.size}"))
+        first, last = 8 * MIB, 8 * MIB + RANGE_BYTES - 1
+        headers = (("Content-Length", str(RANGE_BYTES)), ("Content-Range", f"bytes {first}-{last}/{source.size}"))
         return Answer(206, LARGE_ARCHIVE[first : first + 1000], (*headers, ("Connection", "close")))
 
     source = watched.source(LARGE_ARCHIVE)

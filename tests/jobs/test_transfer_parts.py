@@ -60,7 +60,7 @@ def test_uploaded_parts_cover_the_body_within_the_limits(body: tuple[int, int]) 
 
 
 @given(st.integers(0, (MAX_PARTS - 2) * UPLOAD_PART_BYTES))
-def test_buffers_stay_small_up_to_80_gb(length: int) -> None:
+def test_buffers_stay_small_up_to_60_gb(length: int) -> None:
     assert upload_part_size(length) == UPLOAD_PART_BYTES
 
 
