@@ -13,17 +13,18 @@ Everything is measured in one run, in turn, on the same warm files: figures of d
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from reporting import goal_line, heading, machine, say
 
 MB = 1024 * 1024
 BIN = Path(sys.executable).parent
@@ -129,7 +130,7 @@ def run_once(contender: Contender, folder: Path) -> tuple[float, float, float]:
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def measure(folder: Path, rounds: int, say: Callable[[str], None]) -> list[Measured]:
+def measure(folder: Path, rounds: int) -> list[Measured]:
     """Run every contender in turn, `rounds` times, and take medians."""
     measured: dict[str, list[tuple[float, float, float]]] = {}
     everyone = contenders()
@@ -181,34 +182,16 @@ def table(results: Sequence[Measured]) -> str:
 def goals(kind: str, megabytes: int, results: Sequence[Measured]) -> list[str]:
     """Which goals the figures meet, a line each."""
     floor, edgepack, tar = (_named(results, name) for name in (FLOOR, EDGEPACK, TAR))
-    lines = [_goal("peak memory", edgepack.peak_mb, MEMORY_GOAL, "MB", met=edgepack.peak_mb <= MEMORY_GOAL)]
+    lines = [goal_line("peak memory", edgepack.peak_mb, MEMORY_GOAL, "MB", met=edgepack.peak_mb <= MEMORY_GOAL)]
     if kind == "random" and megabytes >= 1024:
         ratio, gain = edgepack.seconds / floor.seconds, tar.seconds / edgepack.seconds
-        lines.append(_goal("over the floor, at most", ratio, FLOOR_GOAL, "x", met=ratio <= FLOOR_GOAL))
-        lines.append(_goal("faster than tar + openssl, at least", gain, TAR_GOAL, "x", met=gain >= TAR_GOAL))
+        lines.append(goal_line("over the floor, at most", ratio, FLOOR_GOAL, "x", met=ratio <= FLOOR_GOAL))
+        lines.append(goal_line("faster than tar + openssl, at least", gain, TAR_GOAL, "x", met=gain >= TAR_GOAL))
     return lines
 
 
 def _named(results: Sequence[Measured], name: str) -> Measured:
     return next(one for one in results if one.name == name)
-
-
-def _goal(what: str, value: float, goal: float, unit: str, *, met: bool) -> str:
-    return f"- {what}: {value:.2f} {unit}, goal {goal} {unit}: {'met' if met else 'MISSED'}"
-
-
-def machine() -> dict[str, str | int | None]:
-    """What the figures were measured on."""
-    openssl = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.strip()
-    processor = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
-    return {"processor": processor, "cores": os.cpu_count(), "python": platform.python_version(), "openssl": openssl}
 
 
 def main() -> None:
@@ -224,17 +207,14 @@ def main() -> None:
     sizes = arguments.sizes or (QUICK_SIZES if arguments.quick else SIZES)
     rounds = arguments.rounds or (1 if arguments.quick else ROUNDS)
 
-    def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
     report: list[dict[str, object]] = []
     if not arguments.json:
-        print("# Packaging\n\n" + ", ".join(f"{key}: {value}" for key, value in machine().items()))
+        print(heading("Packaging"))
     for megabytes in sizes:
         for kind in arguments.kinds:
             say(f"{kind}, {megabytes} MB")
             with model(arguments.dir, kind, megabytes) as folder:
-                results = measure(folder, rounds, say)
+                results = measure(folder, rounds)
             report.append({"kind": kind, "megabytes": megabytes, "results": [asdict(one) for one in results]})
             if not arguments.json:
                 print(f"\n## {megabytes} MB of {kind} weights\n\n{table(results)}\n")

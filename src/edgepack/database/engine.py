@@ -86,8 +86,13 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except (OperationalError, sqlite3.OperationalError) as error:
-        cause = error.orig if isinstance(error, OperationalError) else error
-        raise DatabaseUnavailableError(f"The database failed: {cause}.") from error
+        raise unavailable_because(error) from error
+
+
+def unavailable_because(error: OperationalError | sqlite3.OperationalError) -> DatabaseUnavailableError:
+    """This room's error for one of the driver's, with or without SQLAlchemy around it."""
+    cause = error.orig if isinstance(error, OperationalError) else error
+    return DatabaseUnavailableError(f"The database failed: {cause}.")
 
 
 def _driver_url(url: str) -> sa.URL:

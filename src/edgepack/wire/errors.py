@@ -24,6 +24,7 @@ XML: Final = b"text/xml"
 BAD_REQUEST: Final = 400
 INTERNAL_FAILURE: Final = 500
 SERVICE_UNAVAILABLE: Final = 503
+UNAVAILABLE: Final = "ServiceUnavailable"
 
 STATUS_BY_CODE: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -34,12 +35,9 @@ STATUS_BY_CODE: Final[Mapping[str, int]] = MappingProxyType(
         "AccessDeniedException": 403,
         "RequestTimeoutException": 408,
         "RequestEntityTooLargeException": 413,
-        "StoreUnavailable": 503,
-        "ServiceUnavailable": 503,
-        "InternalFailure": 500,
     }
 )
-"""Every other code is answered with 400: the request is wrong as it stands."""
+"""Every other code of the caller's errors is answered with 400: the request is wrong as it stands."""
 
 QUERY_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -90,17 +88,15 @@ def fault_of(error: Exception, request_id: bytes) -> Fault:
         error: Anything that was raised while the request was served.
         request_id: The id that the answer carries.
     """
+    if isinstance(error, EdgepackError) and not isinstance(error, StateError):
+        status = STATUS_BY_CODE.get(error.code, BAD_REQUEST)
+        return Fault(status, error.code, error.diagnostics(), retry=isinstance(error, ThrottlingError))
     reference = request_id.decode()
-    if isinstance(error, EdgepackError) and getattr(error, "retryable", False):
-        _log.warning("request %s: %s", reference, error.diagnostics())
-        return Fault(SERVICE_UNAVAILABLE, "ServiceUnavailable", error.diagnostics(), retry=True)
-    if not isinstance(error, EdgepackError) or isinstance(error, StateError):
-        _log.error("request %s failed", reference, exc_info=error)
-        message = f"The server failed on this request. Its operator finds the cause in the log under {reference}."
-        return Fault(INTERNAL_FAILURE, "InternalFailure", message)
-    status = STATUS_BY_CODE.get(error.code, BAD_REQUEST)
-    retry = isinstance(error, ThrottlingError) or status == SERVICE_UNAVAILABLE
-    return Fault(status, error.code, error.diagnostics(), retry)
+    _log.error("request %s failed", reference, exc_info=error)
+    where = f"Its operator finds the cause in the log under {reference}."
+    if isinstance(error, StateError) and error.code == UNAVAILABLE:
+        return Fault(SERVICE_UNAVAILABLE, UNAVAILABLE, f"The server cannot do this at the moment. {where}", retry=True)
+    return Fault(INTERNAL_FAILURE, "InternalFailure", f"The server failed on this request. {where}")
 
 
 def json_error(fault: Fault, content_type: bytes = JSON_1_1) -> Response:
