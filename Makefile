@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 CLIENTS := .venvs/awscli/.installed .venvs/sagemaker/.installed
+PEERS := .venvs/moto/.installed
+RUN_BENCHMARK := PYTHONPATH=tests $(BIN)/python benchmarks
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
@@ -23,10 +25,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venvs/%/.installed: tests/clients/%.lock
-	@echo "==> installing the client $* into an environment of its own"
+vpath %.lock tests/clients benchmarks
+.venvs/%/.installed: %.lock
+	@echo "==> installing $* into an environment of its own"
 	@$(PYTHON) -m venv .venvs/$*
-	@.venvs/$*/bin/python $(PIP) --require-hashes -r tests/clients/$*.lock
+	@.venvs/$*/bin/python $(PIP) --require-hashes -r $<
 	@touch $@
 
 demo: $(READY) ## package a real model end to end: upload, compile, package, describe, verify, predict
@@ -60,19 +63,21 @@ format: $(READY) ## format the code
 docs: $(READY) ## write the generated parts of the documentation anew
 	@$(BIN)/python scripts/compatibility.py
 
-bench: $(READY) ## measure packaging and Describe against their floors, 64 MB and 1 GB: about 25 minutes
-	@$(BIN)/python benchmarks/package.py
-	@$(BIN)/python benchmarks/describe.py
+bench: $(READY) $(PEERS) ## measure packaging, jobs and Describe against their floors, 64 MB and 1 GB: about 30 minutes
+	@$(RUN_BENCHMARK)/package.py
+	@$(RUN_BENCHMARK)/job.py
+	@$(RUN_BENCHMARK)/describe.py
 
-bench-quick: $(READY) ## the same with 64 MB and fewer rounds: about 3 minutes
-	@$(BIN)/python benchmarks/package.py --quick
-	@$(BIN)/python benchmarks/describe.py --quick
+bench-quick: $(READY) $(PEERS) ## the same with 64 MB and fewer rounds: about 3 minutes
+	@$(RUN_BENCHMARK)/package.py --quick
+	@$(RUN_BENCHMARK)/job.py --quick
+	@$(RUN_BENCHMARK)/describe.py --quick
 
 lock: $(READY) ## resolve pyproject.toml's ranges anew into the lock files
 	@$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group build --group test --group lint --generate-hashes \
 	  --no-emit-index-url --no-header --python-version 3.11 --output-file requirements.lock
-	@for client in awscli sagemaker; do $(BIN)/uv pip compile tests/clients/$$client.in --quiet --generate-hashes \
-	  --no-emit-index-url --no-header --python-version 3.11 --output-file tests/clients/$$client.lock; done
+	@for in in tests/clients/*.in benchmarks/*.in; do $(BIN)/uv pip compile $$in --quiet --generate-hashes \
+	  --no-emit-index-url --no-header --python-version 3.11 --output-file $${in%.in}.lock; done
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .import-linter.log htmlcov .coverage* edgepack-data
