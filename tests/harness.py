@@ -1,7 +1,6 @@
 """A real server for tests, started and used as a user would."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from edgepack.objects import tether
+from edgepack.tether import tied
 
 EDGEPACK = [sys.executable, "-m", "edgepack"]
 READY_SECONDS = 60.0
@@ -62,8 +61,7 @@ class RunningServer:
 def start_server(data: Path, *flags: str) -> RunningServer:
     """Start a server on free ports and wait for its ready line; it ends with this process, however that ends."""
     log = (data.parent / f"{data.name}.log").open("ab")
-    tied = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
-    command = [*tied, *EDGEPACK, "serve", "--data", str(data), "--port", "0", "--s3-port", "0", *flags]
+    command = tied([*EDGEPACK, "serve", "--data", str(data), "--port", "0", "--s3-port", "0", *flags])
     with log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None

@@ -25,8 +25,13 @@ class Request:
 
     method: str
     target: str
-    headers: dict[str, str]
+    raw_headers: dict[str, str]
     body: bytes
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers by lower-case name."""
+        return {name.lower(): value for name, value in self.raw_headers.items()}
 
     @property
     def path(self) -> str:
@@ -53,6 +58,7 @@ class S3Proxy:
     """A running proxy; `rule` may be replaced at any time."""
 
     endpoint: str
+    upstream: str
     rule: Rule = field(default=lambda _: None)
     seen: list[tuple[Request, Answer]] = field(default_factory=list)
 
@@ -85,7 +91,6 @@ def s3_error(status: int, code: str) -> Answer:
 @contextmanager
 def proxied(upstream: str) -> Iterator[S3Proxy]:
     """Start a proxy in front of an S3 endpoint, and stop it."""
-    host = urlsplit(upstream).netloc
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -106,9 +111,8 @@ def proxied(upstream: str) -> Iterator[S3Proxy]:
 
         def serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            lowered = {name.lower(): value for name, value in self.headers.items()}
-            request = Request(self.command, self.path, lowered, body)
-            answer = proxy.rule(request) or forward(host, request, dict(self.headers))
+            request = Request(self.command, self.path, dict(self.headers), body)
+            answer = proxy.rule(request) or forward(proxy.upstream, request)
             proxy.seen.append((request, answer))
             self.send_response_only(answer.status)
             for name, value in answer.headers:
@@ -122,7 +126,7 @@ def proxied(upstream: str) -> Iterator[S3Proxy]:
         def log_message(self, *_: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    proxy = S3Proxy(f"http://127.0.0.1:{server.server_port}")
+    proxy = S3Proxy(f"http://127.0.0.1:{server.server_port}", urlsplit(upstream).netloc)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="s3-proxy")
     thread.start()
     try:
@@ -133,12 +137,12 @@ def proxied(upstream: str) -> Iterator[S3Proxy]:
         server.server_close()
 
 
-def forward(host: str, request: Request, headers: dict[str, str]) -> Answer:
+def forward(host: str, request: Request) -> Answer:
     """Pass a request on and read the whole answer."""
     connection = http.client.HTTPConnection(host)
     try:
         connection.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
-        for name, value in headers.items():
+        for name, value in request.raw_headers.items():
             if name.lower() not in {"connection", "expect"}:
                 connection.putheader(name, value)
         connection.endheaders(request.body)

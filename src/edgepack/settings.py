@@ -172,7 +172,3 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"Setting 'account_id' is {settings.account_id!r}; an account is 12 digits.")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingsError(f"Setting 'log_level' is {settings.log_level!r}; use debug, info, warning or error.")
-    if (settings.s3_access_key_id is None) != (settings.s3_secret_access_key is None):
-        raise SettingsError("Settings 's3_access_key_id' and 's3_secret_access_key' go together.")
-    if settings.s3_endpoint is not None:
-        settings.own_store()

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import NoReturn
 import psutil  # type: ignore[import-untyped]  # it has no stubs of its own
 import pytest
 
+from edgepack.compilers import confinement
 from edgepack.compilers.base import CompilationError, CompilationRequest, CompilationTimeoutError
 from edgepack.compilers.confinement import SCOPE_VERSION, landlock_version
 from edgepack.compilers.isolation import CompilerFaultError, Limits, run_isolated
@@ -40,7 +42,8 @@ def run(
     limits: Limits | None = None,
     **options: object,
 ) -> None:
-    run_isolated(name, *folders, asking(name, **options), seconds=seconds, poll=poll, limits=limits)
+    hidden = folders[0].parent
+    run_isolated(name, *folders, asking(name, **options), seconds=seconds, poll=poll, hidden=hidden, limits=limits)
 
 
 def is_running(pid: int) -> bool:
@@ -104,7 +107,8 @@ def test_it_dies_with_its_worker(folders: Folders) -> None:
             if (out / "pids").exists():
                 os._exit(7)
         request = CompilationRequest(framework="ONNX", target_device="ml_c5", compiler_options={{"compiler": "hangs"}})
-        run_isolated("hangs", Path({str(folders[0])!r}), out, request, seconds=60, poll=die_once_it_hangs)
+        run_isolated("hangs", Path({str(folders[0])!r}), out, request, seconds=60, poll=die_once_it_hangs,
+            hidden=out.parent)
         """
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
@@ -169,6 +173,27 @@ def test_files_network_and_other_processes_are_out_of_reach(folders: Folders) ->
         run("spies", folders, secret=str(secret), port=server.getsockname()[1])
     seen = json.loads((folders[1] / "seen.json").read_text())
     assert {seen[what] for what in ("parent", "secret", "beside", "network", "kill")} == {"PermissionError"}
+
+
+@pytest.mark.skipif(landlock_version() < 1, reason="this kernel has no Landlock")
+def test_keys_below_a_folder_of_the_system_are_out_of_reach_too(folders: Folders) -> None:
+    with tempfile.TemporaryDirectory(dir="/opt") as data:
+        secret = Path(data) / "signing-key.pem"
+        secret.write_text("do not tell")
+        request = asking("spies", secret=str(secret), port=1)
+        run_isolated("spies", *folders, request, seconds=60, poll=lambda: None, hidden=Path(data))
+    assert json.loads((folders[1] / "seen.json").read_text())["secret"] == "PermissionError"
+
+
+def test_what_lies_beside_what_is_hidden_is_still_seen(tmp_path: Path) -> None:
+    for name in ("kept", "data/keys"):
+        (tmp_path / "opt" / name).mkdir(parents=True)
+    hidden = (tmp_path / "opt" / "data").resolve()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(confinement, "SYSTEM_FOLDERS", (str(tmp_path / "opt"),))
+        seen = confinement.readable_paths(hidden=hidden)
+    assert tmp_path / "opt" / "kept" in seen
+    assert not [path for path in seen if hidden.is_relative_to(path) or path.is_relative_to(hidden)]
 
 
 def test_a_model_archive_cannot_bring_modules(folders: Folders) -> None:

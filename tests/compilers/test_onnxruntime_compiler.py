@@ -74,7 +74,15 @@ def test_the_same_model_gives_the_same_bytes_isolated_or_not(
     for run in range(2):
         output = tmp_path / f"out{run}"
         output.mkdir()
-        run_isolated("onnxruntime", folders[0], output, request_for_arm64, seconds=60, poll=lambda: None)
+        run_isolated(
+            "onnxruntime",
+            folders[0],
+            output,
+            request_for_arm64,
+            seconds=60,
+            poll=lambda: None,
+            hidden=folders[0].parent,
+        )
         write_archive(output, tmp_path / "out.tar.gz")
         digests.add(hashlib.sha256((tmp_path / "out.tar.gz").read_bytes()).hexdigest())
     compile_(folders)
@@ -223,4 +231,4 @@ class TestRefusals:
         put(folders, affine())
         wrong = msgspec.structs.replace(request_for_arm64, data_input_config='{"ä": [1]}')
         with pytest.raises(CompilationError, match="names the input 'ä'"):
-            run_isolated("onnxruntime", *folders, wrong, seconds=60, poll=lambda: None)
+            run_isolated("onnxruntime", *folders, wrong, seconds=60, poll=lambda: None, hidden=folders[0].parent)

@@ -16,6 +16,7 @@ from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.database.jobs import violated_index
 from edgepack.database.migrate import upgrade
 from edgepack.database.point_reads import PointRead
+from rows import packaging_row
 
 
 @pytest.fixture
@@ -24,26 +25,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
     upgrade(opened)
     yield opened
     opened.close()
-
-
-def row(name: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "account_id": "000000000000",
-        "name": name,
-        "arn": f"arn:aws:sagemaker:us-east-1:000000000000:edge-packaging-job/{name}",
-        "status": "STARTING",
-        "status_message": "Waiting.",
-        "compilation_job_name": "c",
-        "model_name": "m",
-        "model_version": "1",
-        "role_arn": "arn:aws:iam::000000000000:role/r",
-        "output_config": b'{"S3OutputLocation":"s3://b/o"}',
-        "output_bucket": "b",
-        "output_key": f"o/{name}",
-        "created_at": 1_000_000,
-        "modified_at": 1_500_000,
-        "workflow_id": f"w-{name}",
-    } | changes
 
 
 def described(database: Database, name: str) -> dict[str, Any]:
@@ -66,7 +47,7 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
 
 def test_an_answer_follows_its_row(database: Database) -> None:
     with database.write() as connection:
-        job = edge_packaging_jobs.insert(connection, row("a"))
+        job = edge_packaging_jobs.insert(connection, packaging_row("a"))
     assert described(database, "a")["LastModifiedTime"] == 1.5
     with database.write() as connection:
         changed = edge_packaging_jobs.change(
@@ -86,16 +67,16 @@ def test_an_answer_follows_its_row(database: Database) -> None:
 
 def test_a_change_from_another_status_changes_nothing(database: Database) -> None:
     with database.write() as connection:
-        job = edge_packaging_jobs.insert(connection, row("a"))
+        job = edge_packaging_jobs.insert(connection, packaging_row("a"))
         assert edge_packaging_jobs.change(connection, job.id, expected={"STOPPING"}, status="STOPPED") is None
-        assert edge_packaging_jobs.change(connection, job.id, expected={"STARTING"}, attempt=1, status="FAILED") is None
+        assert edge_packaging_jobs.change(connection, job.id, expected={"STARTING"}, attempt=2, status="FAILED") is None
     assert described(database, "a")["EdgePackagingJobStatus"] == "STARTING"
 
 
 def test_a_failed_transaction_leaves_neither_row_nor_answer(database: Database) -> None:
     def fail_after_insert() -> None:
         with database.write() as connection:
-            edge_packaging_jobs.insert(connection, row("a"))
+            edge_packaging_jobs.insert(connection, packaging_row("a"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -110,13 +91,13 @@ def test_a_failed_transaction_leaves_neither_row_nor_answer(database: Database) 
 @pytest.mark.parametrize(
     ("second", "index"),
     [
-        (row("a", output_key="elsewhere", workflow_id="w2"), "ix_edge_packaging_jobs_account_id_name"),
-        (row("b", output_key="o/a"), "ix_edge_packaging_jobs_active_output"),
+        (packaging_row("a", output_key="elsewhere", workflow_id="w2"), "ix_edge_packaging_jobs_account_id_name"),
+        (packaging_row("b", output_key="o/a"), "ix_edge_packaging_jobs_active_output"),
     ],
 )
 def test_the_index_that_refuses_is_named(database: Database, second: dict[str, Any], index: str) -> None:
     with database.write() as connection:
-        edge_packaging_jobs.insert(connection, row("a"))
+        edge_packaging_jobs.insert(connection, packaging_row("a"))
     with pytest.raises(sa.exc.IntegrityError) as caught, database.write() as connection:
         edge_packaging_jobs.insert(connection, second)
     assert violated_index(caught.value, schema.edge_packaging_jobs) == index
@@ -124,8 +105,8 @@ def test_the_index_that_refuses_is_named(database: Database, second: dict[str, A
 
 def test_an_ended_job_no_longer_holds_its_output(database: Database) -> None:
     with database.write() as connection:
-        edge_packaging_jobs.insert(connection, row("a", status="COMPLETED"))
-        edge_packaging_jobs.insert(connection, row("b", output_key="o/a"))
+        edge_packaging_jobs.insert(connection, packaging_row("a", status="COMPLETED"))
+        edge_packaging_jobs.insert(connection, packaging_row("b", output_key="o/a"))
 
 
 def test_a_lease_has_one_holder(database: Database) -> None:
@@ -138,8 +119,8 @@ def test_a_lease_has_one_holder(database: Database) -> None:
 
 def test_who_beats_is_alive_until_silent(database: Database) -> None:
     with database.write() as connection:
-        executors.beat(connection, "one")
-        executors.beat(connection, "one")
+        executors.heartbeat(connection, "one")
+        executors.heartbeat(connection, "one")
         assert executors.alive(connection, within=60_000_000) == {"one"}
         assert executors.silent(connection, beyond=60_000_000) == set()
         assert executors.silent(connection, beyond=-60_000_000) == {"one"}

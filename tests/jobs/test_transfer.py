@@ -9,11 +9,10 @@ import secrets
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from edgepack.errors import EdgepackError
@@ -21,6 +20,7 @@ from edgepack.jobs import transfer_parts
 from edgepack.jobs.transfer import (
     PackagedObject,
     Signing,
+    SourceReplacedError,
     StoredPackageError,
     TransferProgress,
     check_stored,
@@ -35,9 +35,11 @@ from edgepack.objects.errors import (
     ObjectChangedError,
     ObjectNotFoundError,
     StoreAccessDeniedError,
+    TargetChangedError,
+    TargetContendedError,
     UploadNotFoundError,
 )
-from edgepack.objects.info import ObjectInfo
+from edgepack.objects.info import Mark, ObjectInfo
 from edgepack.objects.reading import RANGE_BYTES
 from edgepack.objects.store import ObjectStore
 from edgepack.package.errors import (
@@ -53,12 +55,12 @@ from edgepack.package.manifest import ModelIdentity, TargetPlatform
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from models import tar_gz
-from s3_proxy import Answer, Request, S3Proxy, proxied, s3_error
+from s3_proxy import Answer, Request, S3Proxy, forward, proxied, s3_error
 from stores import RunningStore
 
 MIB = 1 << 20
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-OWNER = "arn:aws:sagemaker:us-east-1:000000000000:edge-packaging-job/mine"
+MARK = Mark(owner="arn:aws:sagemaker:us-east-1:000000000000:edge-packaging-job/mine", created_at=17, attempt=2)
 IDENTITY = ModelIdentity(
     model_name="ümlaut model", model_version="1.0", target_platform=TargetPlatform(os="LINUX", arch="ARM64")
 )
@@ -132,6 +134,7 @@ class Job:
     store_out: ObjectStore
     progress: list[TransferProgress] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
+    open_uploads: set[str] = field(default_factory=set)
     kms_key_id: str | None = None
     folder: str = field(default_factory=lambda: secrets.token_hex(6))
 
@@ -156,24 +159,35 @@ class Job:
         *,
         checkpoint: Callable[[TransferProgress], None] | None = None,
         upload_opened: Callable[[str], None] | None = None,
+        mark: Mark = MARK,
+        replaces: ObjectInfo | None = None,
+        written_etag: str | None = None,
     ) -> PackagedObject:
         return package_object(
             store_in=self.store_in,
             source=source,
+            written_etag=written_etag,
             destination=Destination(
                 store=self.store_out,
                 target=self.target,
                 kms_key_id=self.kms_key_id,
-                owner=OWNER,
-                upload_opened=upload_opened or self.uploads.append,
+                mark=mark,
+                replaces=replaces,
+                upload_opened=upload_opened or self.open_upload,
+                upload_closed=self.open_uploads.discard,
             ),
             signing=Signing(identity=IDENTITY, signer=self.signer, signed_at=NOW),
             checkpoint=checkpoint or self.progress.append,
         )
 
+    def open_upload(self, upload_id: str) -> None:
+        self.uploads.append(upload_id)
+        self.open_uploads.add(upload_id)
+
     def assert_nothing_left(self) -> None:
         assert self.weed.is_untouched(self.bucket, f"{self.folder}/out")
         assert transfer_threads() == []
+        assert self.open_uploads == set()
 
 
 def transfer_threads() -> list[str]:
@@ -228,7 +242,8 @@ def check_package(job: Job, packaged: PackagedObject, archive: bytes, trust: Tru
     assert verdict.ok, verdict.problems
     check_stored(job.weed.store, packaged, trust=trust, now=NOW, kms_key_id=None)
     found = job.weed.store.head(job.target)
-    assert (found, found.owner) == (packaged.info, OWNER)
+    assert (found, found.mark) == (packaged.info, MARK)
+    assert job.open_uploads == set()
     assert job.weed.store.list_uploads(job.bucket, job.folder) == []
     return package
 
@@ -298,13 +313,6 @@ def test_progress_is_told_to_the_end(either: Job) -> None:
     assert len(read) > 10
     assert read == sorted(read)
     assert either.progress[-1] == TransferProgress(source.size, source.size)
-
-
-def test_the_result_survives_the_workflows_state(job: Job, trust: TrustRoots) -> None:
-    packaged = job.run(job.source(tar_gz({f"file-{number}": b"x" for number in range(2000)})))
-    stored = json.dumps(msgspec.to_builtins(packaged))
-    assert msgspec.convert(json.loads(stored), PackagedObject) == packaged
-    assert packaged.file_count == 2000
 
 
 class Stopped(BaseException):
@@ -503,16 +511,69 @@ def test_an_older_package_stays_until_the_new_one_is_whole(either: Job, trust: T
     old = either.weed.store.put(either.target, b"the old package")
     source = either.source(LARGE_ARCHIVE)
     with pytest.raises(Stopped):
-        either.run(source, checkpoint=stop_at(10))
+        either.run(source, checkpoint=stop_at(10), replaces=old)
     assert either.weed.store.head(either.target) == old
-    check_package(either, either.run(source), LARGE_ARCHIVE, trust)
+    check_package(either, either.run(source, replaces=old), LARGE_ARCHIVE, trust)
+
+
+@pytest.fixture(params=[SMALL_ARCHIVE, LARGE_ARCHIVE], ids=["small", "large"])
+def archive(request: pytest.FixtureRequest) -> bytes:
+    return bytes(request.param)
+
+
+def test_a_former_attempt_does_not_replace_what_a_later_one_wrote(either: Job, archive: bytes) -> None:
+    source = either.source(archive)
+    later = either.run(source, mark=replace(MARK, attempt=MARK.attempt + 1))
+    with pytest.raises(TargetContendedError):
+        either.run(source)
+    assert either.weed.store.head(either.target) == later.info
+    assert either.open_uploads == set()
+
+
+def test_what_somebody_else_wrote_meanwhile_is_left_alone(either: Job, archive: bytes) -> None:
+    source = either.source(archive)
+    old = either.weed.store.put(either.target, b"there before")
+    theirs = either.weed.store.put(either.target, b"written meanwhile")
+    for replaces in (None, old):
+        with pytest.raises(TargetChangedError, match="Somebody else has written"):
+            either.run(source, replaces=replaces)
+    assert either.weed.store.head(either.target) == theirs
+
+
+def test_an_answer_that_was_lost_on_its_way_does_no_harm(
+    watched: Job, proxy: S3Proxy, archive: bytes, trust: TrustRoots
+) -> None:
+    """The store has written the package, the answer is lost, and the repeated request is refused."""
+    lost: list[str] = []
+
+    def lose(request: Request) -> Answer | None:
+        writes = request.method == "POST" and "uploadId" in request.query
+        writes |= request.method == "PUT" and not request.query
+        if not writes or lost:
+            return None
+        lost.append(forward(proxy.upstream, request).body.decode())
+        return s3_error(503, "ServiceUnavailable")
+
+    source = watched.source(archive)
+    proxy.rule = lose
+    check_package(watched, watched.run(source), archive, trust)
+    assert lost
+
+
+def test_a_model_that_was_replaced_since_it_was_compiled_is_not_packaged(either: Job, archive: bytes) -> None:
+    source = either.source(archive)
+    either.run(source, written_etag=source.etag)
+    either.folder = secrets.token_hex(6)
+    with pytest.raises(SourceReplacedError, match="has been replaced since"):
+        either.run(source, written_etag='"another"')
+    either.assert_nothing_left()
 
 
 def test_a_bucket_that_keeps_versions(either: Job, trust: TrustRoots) -> None:
     either.bucket = either.weed.new_bucket()
     either.weed.client.put_bucket_versioning(Bucket=either.bucket, VersioningConfiguration={"Status": "Enabled"})
     for archive in (SMALL_ARCHIVE, LARGE_ARCHIVE):
-        packaged = either.run(either.source(archive))
+        packaged = either.run(either.source(archive), replaces=either.weed.store.find(either.target))
         assert packaged.info.version_id
         check_package(either, packaged, archive, trust)
 
@@ -523,10 +584,10 @@ def stored(job: Job) -> PackagedObject:
 
 def test_check_finds_another_object(job: Job, trust: TrustRoots) -> None:
     packaged = stored(job)
-    job.weed.store.put(job.target, bytes(packaged.info.size), owner=OWNER)
+    job.weed.store.put(job.target, bytes(packaged.info.size), mark=MARK)
     with pytest.raises(StoredPackageError, match="ETag"):
         check_stored(job.weed.store, packaged, trust=trust, now=NOW, kms_key_id=None)
-    job.weed.store.put(job.target, b"short", owner=OWNER)
+    job.weed.store.put(job.target, b"short", mark=MARK)
     with pytest.raises(StoredPackageError, match=r"size 5 instead of \d+"):
         check_stored(job.weed.store, packaged, trust=trust, now=NOW, kms_key_id=None)
 
@@ -536,8 +597,8 @@ def test_check_reads_both_ends(job: Job, trust: TrustRoots, place: str) -> None:
     packaged = stored(job)
     package = bytearray(job.weed.content(job.target))
     package[200 if place == "first" else -1] ^= 1
-    damaged = job.weed.store.put(job.target, bytes(package), owner=OWNER)
-    believed = msgspec.structs.replace(packaged, info=damaged)
+    damaged = job.weed.store.put(job.target, bytes(package), mark=MARK)
+    believed = replace(packaged, info=damaged)
     with pytest.raises(StoredPackageError, match=f"The {place} [0-9]+ bytes"):
         check_stored(job.weed.store, believed, trust=trust, now=NOW, kms_key_id=None)
 
@@ -545,7 +606,7 @@ def test_check_reads_both_ends(job: Job, trust: TrustRoots, place: str) -> None:
 def test_check_wants_the_jobs_mark(job: Job, trust: TrustRoots) -> None:
     packaged = stored(job)
     job.weed.store.put(job.target, job.weed.content(job.target))
-    with pytest.raises(StoredPackageError, match="owner None instead of"):
+    with pytest.raises(StoredPackageError, match="mark None instead of"):
         check_stored(job.weed.store, packaged, trust=trust, now=NOW, kms_key_id=None)
 
 

@@ -8,6 +8,7 @@ import pytest
 from edgepack.jobs.transfer_parts import MIB, MIN_PART_BYTES, UPLOAD_PART_BYTES, plan_copies
 from edgepack.jobs.transfer_writers import CopyingWriter, Destination, PackageWriter, UploadingWriter
 from edgepack.objects.address import S3Address
+from edgepack.objects.info import Mark
 from stores import RunningStore
 
 EDGE = MIN_PART_BYTES + UPLOAD_PART_BYTES
@@ -20,8 +21,10 @@ def destination(weed: RunningStore, bucket: str) -> Destination:
         store=weed.store,
         target=S3Address(bucket, "package"),
         kms_key_id=None,
-        owner="arn:mine",
+        mark=Mark(owner="arn:mine", created_at=1, attempt=1),
+        replaces=None,
         upload_opened=lambda _: None,
+        upload_closed=lambda _: None,
     )
 
 

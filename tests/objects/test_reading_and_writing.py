@@ -17,13 +17,13 @@ from edgepack.objects.errors import (
     StoreUnavailableError,
     UploadNotFoundError,
 )
-from edgepack.objects.info import OWNER_METADATA
+from edgepack.objects.info import Mark
 from edgepack.objects.ports import draw_ports
 from edgepack.objects.reading import RANGE_BYTES
 from stores import RunningStore
 
 MIB = 1 << 20
-OWNER = "arn:aws:sagemaker:us-east-1:000000000000:edge-packaging-job/mine"
+MARK = Mark(owner="arn:aws:sagemaker:us-east-1:000000000000:edge-packaging-job/mine", created_at=17, attempt=2)
 
 
 def reader_threads() -> list[str]:
@@ -32,17 +32,25 @@ def reader_threads() -> list[str]:
 
 def test_what_put_says_is_what_head_finds(weed: RunningStore, bucket: str) -> None:
     address = S3Address(bucket, "a folder/ünïcode+name&.tar.gz")
-    written = weed.store.put(address, b"content", owner=OWNER)
+    written = weed.store.put(address, b"content", mark=MARK)
     assert weed.store.head(address) == written
-    assert (written.size, written.owner, written.kms_key_id) == (7, OWNER, None)
+    assert (written.size, written.mark, written.kms_key_id) == (7, MARK, None)
     assert weed.content(address) == b"content"
     metadata = weed.client.head_object(Bucket=bucket, Key=address.key)["Metadata"]
-    assert metadata == {OWNER_METADATA: OWNER}
+    assert metadata == {"edgepack-owner": MARK.owner, "edgepack-created-at": "17", "edgepack-attempt": "2"}
 
 
-def test_an_object_of_somebody_else_has_no_owner(weed: RunningStore, bucket: str) -> None:
-    weed.client.put_object(Bucket=bucket, Key="plain", Body=b"x", Metadata={"other": "thing"})
-    assert weed.store.head(S3Address(bucket, "plain")).owner is None
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"other": "thing"},
+        {"edgepack-owner": "arn"},
+        {"edgepack-owner": "arn", "edgepack-created-at": "x", "edgepack-attempt": "1"},
+    ],
+)
+def test_an_object_of_somebody_else_has_no_mark(weed: RunningStore, bucket: str, metadata: dict[str, str]) -> None:
+    weed.client.put_object(Bucket=bucket, Key="plain", Body=b"x", Metadata=metadata)
+    assert weed.store.head(S3Address(bucket, "plain")).mark is None
 
 
 @pytest.mark.parametrize("size", [0, 1, RANGE_BYTES, RANGE_BYTES + 1, 3 * RANGE_BYTES - 1, 6 * RANGE_BYTES + 17])
@@ -124,7 +132,7 @@ def test_parts_in_any_order_make_one_object(weed: RunningStore, bucket: str) -> 
     address = S3Address(bucket, "parts")
     parts = {number: os.urandom(5 * MIB + number) for number in (1, 2, 3)}
     last = b"the end"
-    upload = weed.store.begin_upload(address, owner=OWNER)
+    upload = weed.store.begin_upload(address, mark=MARK)
     for number in (3, 1, 2):
         upload.upload_part(number, parts[number])
     upload.upload_part(4, last)
@@ -132,7 +140,7 @@ def test_parts_in_any_order_make_one_object(weed: RunningStore, bucket: str) -> 
         weed.store.head(address)
     written = upload.complete()
     assert weed.store.head(address) == written
-    assert written.owner == OWNER
+    assert written.mark == MARK
     assert weed.content(address) == b"".join(parts.values()) + last
     assert weed.store.list_uploads(bucket) == []
 

@@ -65,8 +65,9 @@ def paths(*blocks: bytes) -> list[str]:
 def test_extended_headers_that_say_where_a_file_goes_are_followed() -> None:
     assert paths(extended(record("path", "long/path")), header("short"), END) == ["long/path"]
     assert paths(extended(b"long/name\0", b"L"), header("short"), END) == ["long/name"]
-    assert paths(extended(record("size", "5")), header("a", 0), content(b"12345"), END) == ["a"]
-    assert scan(extended(record("size", "5")), header("a", 0), content(b"12345"), END).files[0].size == 5
+    assert scan(extended(record("size", "5")), header("a", 5), content(b"12345"), END).files[0].size == 5
+    with pytest.raises(errors.TruncatedError):  # so far it was accepted: what no header can say
+        scan(extended(record("size", str(8 << 30))), header("a", 0), content(b"12345"), END)
 
 
 def test_extended_headers_that_change_nothing_are_passed_over() -> None:
@@ -100,6 +101,12 @@ REFUSED: list[tuple[str, Callable[[], list[bytes]], type[Exception], str]] = [
         lambda: [extended(record("path", "./sagemaker_edge_manifest")), header()],
         errors.ForeignManifestError,
         "sagemaker_edge_manifest",
+    ),
+    (
+        "pax size other than the header's",
+        lambda: [extended(record("size", "5")), header("a", 0), content(b"12345")],
+        errors.UnsupportedMemberError,
+        "0 bytes by one header and 5 by another",
     ),
     ("manifest in capitals", lambda: [header("SageMaker_Edge_Manifest")], errors.ForeignManifestError, "SageMaker"),
     ("long name out", lambda: [extended(b"../x\0", b"L"), header()], errors.UnsafeMemberError, r"'\.\./x'"),

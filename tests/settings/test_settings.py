@@ -25,7 +25,6 @@ def test_flags_over_environment_over_file(tmp_path: Path) -> None:
         ({"EDGEPACK_WORKERS": "-1"}, "", "negative"),
         ({"EDGEPACK_ACCOUNT_ID": "12"}, "", "12 digits"),
         ({"EDGEPACK_LOG_LEVEL": "loud"}, "", "loud"),
-        ({"EDGEPACK_S3_ACCESS_KEY_ID": "a"}, "", "go together"),
         ({}, "port = ", "edgepack.toml"),
         ({"EDGEPACK_CONFIG": "/no/such/file"}, "", "/no/such/file"),
     ],
@@ -34,6 +33,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, environ: dict[str, str], file: s
     (tmp_path / "edgepack.toml").write_text(file)
     with pytest.raises(SettingsError, match=says):
         load_settings({}, environ=environ, folder=tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["s3_endpoint", "s3_access_key_id", "s3_secret_access_key"])
+def test_a_store_of_one_s_own_needs_its_key(tmp_path: Path, missing: str) -> None:
+    given = {"s3_endpoint": "http://s3", "s3_access_key_id": "id", "s3_secret_access_key": "secret"}
+    assert load_settings(given, environ={}, folder=tmp_path).own_store() == ("http://s3", ("id", "secret"))
+    with pytest.raises(SettingsError, match="needs its access key"):
+        load_settings(given | {missing: None}, environ={}, folder=tmp_path).own_store()
 
 
 def test_secrets_do_not_show(tmp_path: Path) -> None:

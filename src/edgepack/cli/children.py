@@ -1,34 +1,56 @@
-"""The worker processes of `edgepack serve`: started, watched, restarted, ended together with it."""
+"""The processes of `edgepack serve`, workers and store: watched, started again when they end, ended with it."""
 
-import ctypes
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from edgepack.errors import StateError
 from edgepack.settings import Settings
+from edgepack.tether import tied
+
+if TYPE_CHECKING:
+    from edgepack.objects.embedded import EmbeddedStore
 
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 1.0
-"""Wait before a worker that ended is replaced; doubled while it keeps ending at once, up to the maximum."""
+"""Wait before a process that ended is replaced; doubled while it keeps ending at once, up to the maximum."""
 MAX_RESTART_SECONDS = 30.0
 SETTLED_SECONDS = 20.0
-"""A worker that lived this long started well: the next wait is the first one again."""
+"""A process that lived this long started well: the next wait is the first one again."""
+STORE_CHECK_SECONDS = 0.5
+"""How often the store is looked at."""
 STOP_SECONDS = 10.0
 """How long workers get to hand on their jobs before they are killed; a job survives either."""
 
-PR_SET_PDEATHSIG = 1  # prctl(2): the signal this process gets when its parent dies
 
+class RestartPause:
+    """How long to wait before what has ended is started again.
 
-def die_with_parent() -> None:
-    """Have the kernel end this process when its parent ends, however that happens: no orphaned workers."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() == 1:  # the parent was gone before the call
-        os.kill(os.getpid(), signal.SIGTERM)
+    Args:
+        monotonic: Seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._started_at = 0.0
+        self._wait = RESTART_SECONDS
+
+    def started(self) -> None:
+        """Note the start."""
+        self._started_at = self._monotonic()
+
+    def after_end(self) -> float:
+        """Seconds to wait now that it has ended."""
+        if self._monotonic() - self._started_at > SETTLED_SECONDS:
+            self._wait = RESTART_SECONDS
+        wait, self._wait = self._wait, min(2 * self._wait, MAX_RESTART_SECONDS)
+        return wait
 
 
 class Workers:
@@ -75,15 +97,13 @@ class Workers:
             child.kill()
 
     def _keep(self, number: int) -> None:
-        wait = RESTART_SECONDS
+        pause = RestartPause()
         while not self._stopping.is_set():
-            started = time.monotonic()
+            pause.started()
             code = self._run(number)
             if self._stopping.is_set():
                 return
-            wait = (
-                RESTART_SECONDS if time.monotonic() - started > SETTLED_SECONDS else min(wait * 2, MAX_RESTART_SECONDS)
-            )
+            wait = pause.after_end()
             log.warning("worker %d ended with code %d; starting another in %.0f s", number, code, wait)
             self._stopping.wait(wait)
 
@@ -97,10 +117,56 @@ class Workers:
         return code
 
 
+class StoreKeeper:
+    """Runs the embedded store, and starts it again on the same port when it ends by itself.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: "EmbeddedStore") -> None:
+        self._store = store
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="store-keeper", daemon=True)
+
+    def start(self) -> str:
+        """Start it, and watch it from now on; its URL.
+
+        Raises:
+            StateError: It does not start.
+        """
+        self._store.start()
+        self._thread.start()
+        return self._store.endpoint
+
+    def stop(self) -> None:
+        """Watch no more, and stop the store."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._store.stop()
+
+    def _keep(self) -> None:
+        pause = RestartPause()
+        pause.started()
+        while not self._stopping.wait(STORE_CHECK_SECONDS):
+            if self._store.alive:
+                continue
+            wait = pause.after_end()
+            log.error("the embedded store has ended; starting it again in %.0f s", wait)
+            if self._stopping.wait(wait):
+                return
+            pause.started()
+            try:
+                self._store.start()
+            except StateError as error:
+                log.warning("%s", error.diagnostics())
+
+
 def _worker_command(settings: Settings, s3_endpoint: str) -> list[str]:
-    command = [sys.executable, "-m", "edgepack", "worker", "--of-server", "--data", str(settings.data_folder)]
+    command = [sys.executable, "-m", "edgepack", "worker", "--data", str(settings.data_folder)]
     command += ["--region", settings.region, "--log-level", settings.log_level, "--s3-endpoint", s3_endpoint]
-    return [*command, "--embedded-store"] if settings.s3_endpoint is None else command
+    return tied([*command, "--embedded-store"] if settings.s3_endpoint is None else command)
 
 
 def _worker_environment(settings: Settings, access_key_id: str, secret: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """`edgepack serve`: the whole service as one process tree."""
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,50 +50,44 @@ class Server:
         """Run until SIGTERM or SIGINT.
 
         Raises:
+            SettingsError: The S3 endpoint has no access key.
             StateError: The data folder is in use, the database cannot be reached, or the store did not start.
         """
-        from edgepack.cli.children import Workers
+        from edgepack.cli.children import StoreKeeper, Workers
         from edgepack.database.engine import Database
         from edgepack.keys.sealing import SecretBox
 
         settings = self._settings
+        own_store = None if settings.s3_endpoint is None else settings.own_store()
         self._folder.open()
         secrets = SecretBox.open(settings.data_folder)
         database = Database(settings.database_url)
         key = _prepare(settings, database, secrets)
-        store = self._embedded_store(settings.data_folder, key)
-        try:
-            if store:
-                s3, access = store.endpoint, key
+        with ExitStack() as running:
+            running.callback(database.close)
+            if own_store is None:
+                keeper = StoreKeeper(self._embedded_store(settings.data_folder, key))
+                running.callback(keeper.stop)
+                s3, access = keeper.start(), key
             else:
-                s3, access = settings.own_store()
+                s3, access = own_store
             workers = Workers(settings, s3_endpoint=s3, s3_access_key_id=access[0], s3_secret_access_key=access[1])
+            running.callback(workers.stop)
             workers.start()
-            try:
-                self._serve(database, secrets, s3)
-            finally:
-                workers.stop()
-        finally:
-            if store:
-                store.stop()
-            database.close()
+            self._serve(database, secrets, s3)
 
-    def _embedded_store(self, data: Path, key: tuple[str, str]) -> "EmbeddedStore | None":
-        if self._settings.s3_endpoint is not None:
-            return None
+    def _embedded_store(self, data: Path, key: tuple[str, str]) -> "EmbeddedStore":
         from edgepack.objects.embedded import EmbeddedStore
         from edgepack.objects.weed_settings import StoreCredential
 
         weed = self._settings.weed
-        store = EmbeddedStore(
+        return EmbeddedStore(
             data / "store",
             port=self._settings.s3_port,
             credentials=[StoreCredential(*key)],
             region=self._settings.region,
             binary=Path(weed) if weed else None,
         )
-        store.start()
-        return store
 
     def _serve(self, database: "Database", secrets: "SecretBox", s3: str) -> None:
         from edgepack.jobs.engine import WorkQueue
@@ -108,6 +103,7 @@ class Server:
         app = create_app(
             operations=build_operations(context),
             lookup=CredentialLookup(database, secrets),
+            lookup_inline=database.is_sqlite,
             region=settings.region,
         )
         try:

@@ -7,23 +7,19 @@ from typing import Any
 
 import click
 
-from edgepack.cli.children import die_with_parent
 from edgepack.cli.options import SHARED, read_settings, start_logging, with_options
 from edgepack.settings import Settings
 
 
 @click.command("worker")
 @with_options(*SHARED)
-@click.option("--of-server", is_flag=True, hidden=True)
 @click.option("--embedded-store", is_flag=True, hidden=True)
-def worker_command(*, of_server: bool, embedded_store: bool, **flags: Any) -> None:
+def worker_command(*, embedded_store: bool, **flags: Any) -> None:
     """Run edge packaging jobs and compilation jobs until SIGTERM.
 
     Any number of workers may run, on any machine that reaches the database and the store; with the data folder's
     embedded database that is the server's own machine.
     """
-    if of_server:
-        die_with_parent()
     settings = read_settings(flags)
     start_logging(settings.log_level, process="worker")
     run_worker(settings, embedded_store=embedded_store)
@@ -42,6 +38,7 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
     """
     from edgepack.cli.memory import keep_small
     from edgepack.cli.state import open_store
+    from edgepack.compilers.confinement import landlock_version
     from edgepack.database.engine import Database
     from edgepack.jobs.compilation import CompilationWork
     from edgepack.jobs.disk_room import DiskRoom
@@ -52,6 +49,8 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
     from edgepack.package.trust import TrustRoots
 
     keep_small()
+    if landlock_version() < 1:
+        logging.getLogger(__name__).warning("this kernel has no Landlock: compilers may read what this worker may")
     database = Database(settings.database_url)
     store = open_store(settings)
     scratch = settings.data_folder / "scratch"

@@ -1,141 +1,122 @@
 """Model archives on disk: unpacking one that nobody trusts, and writing one that is the same every time."""
 
+import errno
 import gzip
 import io
 import shutil
 import tarfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, Final
 
-from isal import igzip, igzip_lib
+from isal import igzip
 
 from edgepack.compilers.base import CompilationError
-
-KIB = 1024
-MIB = 1024 * KIB
-GIB = 1024 * MIB
+from edgepack.errors import ArtifactError
+from edgepack.package.errors import shown
+from edgepack.package.limits import GIB, MIB, ArchiveLimits
+from edgepack.package.scan import scan_archive
 
 COMPRESSION_LEVEL = 2
 """Of isal's 0 to 3: weights hardly shrink, and 3 costs twice the time."""
 
 FILE_MODE = 0o644
-DIRECTORY_MODE = 0o755
 COPY_SIZE = 1 * MIB
 """Bytes between two calls of `poll`."""
 
-END_MARKER_SIZE = 2 * tarfile.BLOCKSIZE
-"""Zero bytes that end a tar archive."""
-
-TAIL_SIZE_MAX = 64 * MIB
-"""Zero bytes that may follow the members: tar pads to its record size, of some hundred KiB at most."""
-
 UNTAR_FAILED = "ClientError: InputConfiguration: Unable to untar input model. Please confirm the model is a tar.gz file"
 """Neo's words, from its troubleshooting page."""
-
-_ISAL_ERROR: type[Exception] = igzip_lib.error  # type: ignore[assignment]  # isal's stub calls the class an instance
-_DAMAGED = (tarfile.TarError, gzip.BadGzipFile, _ISAL_ERROR, EOFError, UnicodeError)
-"""What reading a damaged archive raises."""
 
 Poll = Callable[[], None]
 """Called at least once per `COPY_SIZE` bytes; what it raises ends the work and comes out of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtractionLimits:
-    """What an input archive may cost.
+DEPTH_MAX = 64
+"""Components of one path: deeper ones make more folders than files."""
 
-    Attributes:
-        size: Bytes of all files together.
-        members: Tar members, directories included.
-        depth: Components of one path.
-    """
+DEFAULT_LIMITS: Final = ArchiveLimits(tar_size=64 * GIB)
+"""What an input archive may cost, on a disk."""
 
-    size: int = 64 * GIB
-    members: int = 200_000
-    depth: int = 64
-
-
-DEFAULT_LIMITS: Final = ExtractionLimits()
+UNWRITABLE_NAMES = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ})
+"""What the system says of a name that its file system cannot have."""
 
 
 def extract_archive(
-    path: Path, into: Path, *, limits: ExtractionLimits = DEFAULT_LIMITS, poll: Poll = lambda: None
+    chunks: Iterable[bytes], into: Path, *, limits: ArchiveLimits = DEFAULT_LIMITS, poll: Poll = lambda: None
 ) -> None:
     """Unpack a model archive: files and directories only, all below `into`, within the limits, read to its checksum.
 
+    The reader is the package's own, so that what is compiled is what would be packaged.
+
     Args:
-        path: The `.tar.gz` file.
+        chunks: The `.tar.gz` archive; iterated on another thread.
         into: An existing, empty folder. After an error it holds part of the archive.
         limits: What the archive may cost.
         poll: Called as the bytes flow; may raise to stop.
 
     Raises:
-        CompilationError: It is not a gzip-compressed tar archive, is damaged or too large, or holds links or devices.
+        CompilationError: It is not a gzip-compressed tar archive, is damaged or too large, or holds what must not be.
+        OSError: The folder's disk is full or fails.
     """
+    folder = _Folder(into)
     try:
-        with path.open("rb") as file, _gzip(_Polled(file, poll), "rb") as inflated:
-            _Extraction(inflated, into, limits).run()
-    except _DAMAGED as error:
-        raise CompilationError(f"{UNTAR_FAILED} ({error}).") from error
+        scan_archive(chunks, limits=limits, observe=lambda _progress: poll(), contents=folder)
+    except CompilationError:
+        raise
+    except ArtifactError as error:
+        raise CompilationError(f"{UNTAR_FAILED} ({error.message})") from error
+    finally:
+        folder.close()
 
 
-class _Extraction:
-    """One run over an archive. Is the file that tarfile reads from, so as to see what tarfile does not look at."""
+class _Folder:
+    """Writes an archive's members below a folder; nothing there is ever replaced or followed."""
 
-    def __init__(self, inflated: gzip.GzipFile, into: Path, limits: ExtractionLimits) -> None:
-        self._inflated = inflated
+    def __init__(self, into: Path) -> None:
         self._into = into
-        self._limits = limits
-        self._size = 0
-        self._members = 0
-        self._block, self._position, self._end = b"", 0, 0
+        self._file: FileIO | None = None
 
-    def read(self, size: int) -> bytes:
-        self._block = self._inflated.read(size)
-        self._position += len(self._block)
-        return self._block
+    def directory(self, path: str) -> None:
+        with _named(path):
+            self._below(path).mkdir(parents=True, exist_ok=True)
 
-    def run(self) -> None:
-        source: Any = self  # tarfile's stub asks for more than reading
-        with tarfile.open(fileobj=source, mode="r|", bufsize=COPY_SIZE, errorlevel=2) as tar:
-            for member in tar:
-                self._check(member)
-                try:
-                    tar.extract(member, self._into, set_attrs=False, filter="data")
-                except OSError as error:
-                    raise _refused(member, f"it cannot be written: {error.strerror}") from error
-                self._end = member.offset_data + member.size + -member.size % tarfile.BLOCKSIZE
-                tar.members.clear()  # type: ignore[attr-defined]  # it keeps all headers otherwise
-        if not self._members:
-            raise CompilationError(f"{UNTAR_FAILED} (it holds no member).")
-        self._check_tail()
+    def begin(self, path: str, size: int) -> None:  # noqa: ARG002 - the protocol's
+        target = self._below(path)
+        with _named(path):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._file = FileIO(target, "x")
 
-    def _check(self, member: tarfile.TarInfo) -> None:
-        self._members += 1
-        if self._members > self._limits.members:
-            raise CompilationError(f"{UNTAR_FAILED} (it has more than {self._limits.members} members).")
-        if not (member.isreg() or member.isdir()) or member.issparse():
-            raise _refused(member, "only plain files and directories are allowed, no links and no devices")
-        parts = member.name.split("/")
-        if member.name.startswith("/") or ".." in parts or len(parts) > self._limits.depth:
-            raise _refused(member, "its path leads out of the archive or is too deep")
-        self._size += member.size
-        if self._size > self._limits.size:
-            raise CompilationError(f"{UNTAR_FAILED} (it unpacks to more than {self._limits.size} bytes).")
-        if member.isreg() and (self._into / member.name).exists():
-            raise _refused(member, "another member has the same name")
+    def write(self, data: memoryview) -> None:
+        assert self._file is not None
+        while data:
+            data = data[self._file.write(data) :]
 
-    def _check_tail(self) -> None:
-        """Nothing but zeros may follow the members, at least two blocks of them; the gzip checksum comes after."""
-        tail = self._block[self._end - self._position + len(self._block) :]
-        while tail:
-            if tail.strip(b"\0") or self._position - self._end > TAIL_SIZE_MAX:
-                raise CompilationError(f"{UNTAR_FAILED} (data follows the end of the tar archive).")
-            tail = self.read(COPY_SIZE)
-        if self._position - self._end < END_MARKER_SIZE:
-            raise CompilationError(f"{UNTAR_FAILED} (it ends without an end marker).")
+    def end(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _below(self, path: str) -> Path:
+        if path.count("/") >= DEPTH_MAX:
+            raise CompilationError(f"{UNTAR_FAILED} (the member {shown(path)} is in more than {DEPTH_MAX} folders).")
+        return self._into / path
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE_NAMES:
+            raise
+        raise CompilationError(
+            f"{UNTAR_FAILED} (the member {shown(path)} cannot be written: {error.strerror})."
+        ) from error
 
 
 def write_archive(folder: Path, out: Path, *, poll: Poll = lambda: None) -> None:
@@ -156,7 +137,7 @@ def write_archive(folder: Path, out: Path, *, poll: Poll = lambda: None) -> None
         raise CompilationError("ClientError: The compiler left no file.")
     with (
         out.open("wb") as file,
-        _gzip(file, "wb") as deflated,
+        _gzip(file) as deflated,
         tarfile.TarFile(fileobj=deflated, mode="w", format=tarfile.PAX_FORMAT, copybufsize=COPY_SIZE) as tar,
     ):
         for name, path in files.items():
@@ -200,13 +181,9 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
     return member
 
 
-def _refused(member: tarfile.TarInfo, why: str) -> CompilationError:
-    return CompilationError(f"{UNTAR_FAILED} (the member {ascii(member.name)[:200]}: {why}).")
-
-
-def _gzip(file: IO[bytes] | io.RawIOBase, mode: Literal["rb", "wb"]) -> gzip.GzipFile:
+def _gzip(file: IO[bytes]) -> gzip.GzipFile:
     """A gzip file through isal, without a name or a time in its header. Does not close `file`."""
-    found: gzip.GzipFile = igzip.IGzipFile("", mode, COMPRESSION_LEVEL, file, 0)  # type: ignore[no-untyped-call]  # isal
+    found: gzip.GzipFile = igzip.IGzipFile("", "wb", COMPRESSION_LEVEL, file, 0)  # type: ignore[no-untyped-call]  # isal
     return found
 
 

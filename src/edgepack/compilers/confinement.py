@@ -9,7 +9,7 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -50,13 +50,14 @@ SYSTEM_FILES = (
 DEVICE_SINKS = ("/dev/null",)
 
 
-def confine(*, writable: Iterable[Path]) -> bool:
+def confine(*, writable: Iterable[Path], hidden: Path) -> bool:
     """Leave this process, and all it starts, the system, the Python installation and the `writable` folders. For good.
 
     To be called while there is one thread. TCP is closed too, where the kernel is of version 6.7 or later.
 
     Args:
         writable: Existing folders in which everything is allowed, but devices and running programs.
+        hidden: A folder that is not to be seen, wherever it is, but for what of it is in `writable`.
 
     Returns:
         False if this kernel has no Landlock, or has it switched off: nothing has changed then.
@@ -73,7 +74,7 @@ def confine(*, writable: Iterable[Path]) -> bool:
     attributes = struct.pack("=QQQ", handled, net, scopes)[: 8 + 8 * (version >= NET_VERSION) + 8 * bool(scopes)]
     ruleset = _checked(libc.syscall(CREATE_RULESET, attributes, len(attributes), 0))
     try:
-        for path in readable_paths():
+        for path in readable_paths(hidden=hidden):
             _allow(libc, ruleset, path, handled & (EXECUTE | READ_FILE | READ_DIR))
         for path in map(Path, DEVICE_SINKS):
             _allow(libc, ruleset, path, handled & (READ_FILE | WRITE_FILE | TRUNCATE))
@@ -91,11 +92,25 @@ def landlock_version() -> int:
     return int(ctypes.CDLL(None, use_errno=True).syscall(CREATE_RULESET, None, 0, CREATE_RULESET_VERSION))
 
 
-def readable_paths() -> set[Path]:
-    """What every compiler may read and run: the system's folders, this Python, and where its modules come from."""
+def readable_paths(*, hidden: Path) -> set[Path]:
+    """What every compiler may read and run: the system's folders, this Python, and where its modules come from.
+
+    Args:
+        hidden: Left out: a folder that it lies in is replaced by everything else in it.
+    """
     python = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path]
     paths = {Path(path) for path in (*SYSTEM_FOLDERS, *SYSTEM_FILES, *python)}
-    return {path for path in paths if path.is_absolute()}
+    return {seen for path in paths if path.is_absolute() for seen in _without(path, hidden)}
+
+
+def _without(path: Path, hidden: Path) -> Iterator[Path]:
+    if path == hidden:
+        return
+    if hidden.is_relative_to(path.resolve()) and path.is_dir():
+        for entry in path.iterdir():
+            yield from _without(entry, hidden)
+    else:
+        yield path
 
 
 def _handled_rights(version: int) -> int:

@@ -3,13 +3,10 @@
 Run with `python -m edgepack.compilers.isolated`; the order comes on standard input, the report goes to a pipe.
 """
 
-import ctypes
 import os
 import resource
-import signal
 import sys
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
@@ -17,9 +14,6 @@ from edgepack.compilers.base import CompilationError, CompilationRequest
 from edgepack.compilers.confinement import confine
 from edgepack.compilers.registry import load_compiler
 from edgepack.errors import EdgepackError
-
-PR_SET_PDEATHSIG: Final = 1
-"""From linux/prctl.h."""
 
 MESSAGE_SIZE_MAX = 4000
 """Characters of a message that are reported: less than a pipe's buffer, so that writing never waits."""
@@ -32,8 +26,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         compiler: The entry point's name.
         model_dir: Absolute path of the unpacked model.
         output_dir: Absolute path of the empty output folder.
+        hidden: Absolute path of a folder that the compiler must not see, other than the two above.
         request: What is asked of the compiler.
-        parent: The process that waits for the report.
         report: The pipe's descriptor.
         memory: Bytes of address space.
         file_size: Bytes of any one file.
@@ -43,8 +37,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     compiler: str
     model_dir: str
     output_dir: str
+    hidden: str
     request: CompilationRequest
-    parent: int
     report: int
     memory: int
     file_size: int
@@ -66,9 +60,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def main() -> None:
     """Carry out the order on standard input."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
-    _die_with(order.parent)
     _limit(order)
-    confine(writable=[Path(order.model_dir), Path(order.output_dir), Path.cwd()])
+    confine(writable=[Path(order.model_dir), Path(order.output_dir), Path.cwd()], hidden=Path(order.hidden))
     os.write(order.report, msgspec.json.encode(_run(order)))
 
 
@@ -84,13 +77,6 @@ def _run(order: Order) -> Report:
     except Exception as error:  # noqa: BLE001 - a compiler may raise anything, and the parent is to hear of it
         return Report(error=f"{type(error).__name__}: {error}"[:MESSAGE_SIZE_MAX], fault=True)
     return Report()
-
-
-def _die_with(parent: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:  # it died before the line above
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _limit(order: Order) -> None:

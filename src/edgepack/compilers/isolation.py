@@ -19,10 +19,12 @@ from typing import Self
 
 import msgspec
 
-from edgepack.compilers.archive import GIB, files_below
+from edgepack.compilers.archive import files_below
 from edgepack.compilers.base import CompilationError, CompilationRequest, CompilationTimeoutError
 from edgepack.compilers.isolated import Order, Report
 from edgepack.errors import StateError
+from edgepack.package.limits import GIB
+from edgepack.tether import tied
 
 POLL_SECONDS = 0.5
 """How often a waiting worker looks whether the job has been stopped."""
@@ -69,6 +71,7 @@ def run_isolated(  # noqa: PLR0913 - the order and its three fences
     *,
     seconds: float,
     poll: Callable[[], None],
+    hidden: Path,
     limits: Limits | None = None,
 ) -> None:
     """Run one compiler in a process and a session of its own, and wait for it.
@@ -83,6 +86,7 @@ def run_isolated(  # noqa: PLR0913 - the order and its three fences
         request: What is asked.
         seconds: Wall-clock time until it is killed: `StoppingCondition.MaxRuntimeInSeconds`, less what has passed.
         poll: Called every half second; what it raises ends the compiler and comes out of here.
+        hidden: A folder that the compiler must not see, apart from the two folders above: the worker's keys are in it.
         limits: Limits other than those that follow from the model's size.
 
     Raises:
@@ -97,8 +101,8 @@ def run_isolated(  # noqa: PLR0913 - the order and its three fences
             compiler=compiler_name,
             model_dir=str(model_dir.absolute()),
             output_dir=str(output_dir.absolute()),
+            hidden=str(hidden.resolve()),
             request=request,
-            parent=os.getpid(),
             report=pipe.writing,
             memory=limits.memory,
             file_size=limits.file_size,
@@ -145,8 +149,8 @@ class _Pipe:
 
 
 def _start(order: Order, home: Path) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
-        [sys.executable, "-s", "-m", "edgepack.compilers.isolated"],
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        tied([sys.executable, "-s", "-m", "edgepack.compilers.isolated"], by=signal.SIGKILL),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

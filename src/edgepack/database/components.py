@@ -1,18 +1,12 @@
 """Greengrass component versions: immutable once written, one per region, account, name and version."""
 
-from collections.abc import Callable
-from typing import Any
-
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from edgepack.database.records import ComponentVersion
 from edgepack.database.schema import component_versions
-
-_INSERTS: dict[str, Callable[[sa.Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-"""Both databases know ON CONFLICT; SQLAlchemy has it per dialect."""
+from edgepack.database.upserts import insert
 
 
 def add(connection: Connection, component: ComponentVersion) -> ComponentVersion:
@@ -21,8 +15,8 @@ def add(connection: Connection, component: ComponentVersion) -> ComponentVersion
     Returns:
         The stored version: `component` itself, or the one that was there (compare `source_arn` and `recipe`).
     """
-    insert = _INSERTS[connection.dialect.name](component_versions).values(**msgspec.structs.asdict(component))
-    connection.execute(insert.on_conflict_do_nothing())
+    new = insert(connection, component_versions).values(**msgspec.structs.asdict(component))
+    connection.execute(new.on_conflict_do_nothing())
     stored = find(connection, component.arn)
     assert stored is not None
     return stored

@@ -9,12 +9,12 @@ from sqlalchemy.engine import Connection
 from edgepack.database.schema import executors, leases
 
 
-def beat(connection: Connection, executor_id: str) -> None:
+def heartbeat(connection: Connection, executor_id: str) -> None:
     """Record that the executor lives now. Needs a transaction."""
     now = database_now(connection)
-    update = sa.update(executors).where(executors.c.executor_id == executor_id).values(beat_at=now)
+    update = sa.update(executors).where(executors.c.executor_id == executor_id).values(heartbeat_at=now)
     if connection.execute(update).rowcount == 0:
-        connection.execute(sa.insert(executors).values(executor_id=executor_id, beat_at=now))
+        connection.execute(sa.insert(executors).values(executor_id=executor_id, heartbeat_at=now))
 
 
 def retire(connection: Connection, executor_id: str) -> None:
@@ -25,20 +25,20 @@ def retire(connection: Connection, executor_id: str) -> None:
 def alive(connection: Connection, *, within: int) -> set[str]:
     """Executors that have been heard of in the last `within` microseconds."""
     threshold = database_now(connection) - within
-    query = sa.select(executors.c.executor_id).where(executors.c.beat_at >= threshold)
+    query = sa.select(executors.c.executor_id).where(executors.c.heartbeat_at >= threshold)
     return set(connection.execute(query).scalars())
 
 
 def silent(connection: Connection, *, beyond: int) -> set[str]:
     """Executors that did not end in order and have not been heard of for `beyond` microseconds: the dead."""
     threshold = database_now(connection) - beyond
-    query = sa.select(executors.c.executor_id).where(executors.c.beat_at < threshold)
+    query = sa.select(executors.c.executor_id).where(executors.c.heartbeat_at < threshold)
     return set(connection.execute(query).scalars())
 
 
 def forget_silent(connection: Connection, *, beyond: int) -> None:
     """Forget executors not heard of for `beyond` microseconds: their rows would otherwise pile up."""
-    connection.execute(sa.delete(executors).where(executors.c.beat_at < database_now(connection) - beyond))
+    connection.execute(sa.delete(executors).where(executors.c.heartbeat_at < database_now(connection) - beyond))
 
 
 def take_lease(connection: Connection, name: str, holder: str, *, duration: int) -> bool:

@@ -10,7 +10,7 @@ Job = TypeVar("Job")
 
 
 class JobTable(Generic[Job]):
-    """Queries over one kind of job; every write of a row writes its Describe answer in the same transaction.
+    """Queries over one kind of job; whatever Describe shows is written with its stored answer in one transaction.
 
     Args:
         table: The jobs' table.
@@ -36,7 +36,7 @@ class JobTable(Generic[Job]):
             row.account_id == sa.bindparam("account"), row.name == sa.bindparam("name")
         )
         self._by_id = sa.select(table).where(row.id == sa.bindparam("job_id"))
-        self._standing = sa.select(row.status, row.recoveries).where(row.id == sa.bindparam("job_id"))
+        self._ownership = sa.select(row.status, row.attempt).where(row.id == sa.bindparam("job_id")).with_for_update()
         self.describe_query = (
             sa.select(answers.c.describe)
             .join(table, answers.c.job_id == row.id)
@@ -47,7 +47,7 @@ class JobTable(Generic[Job]):
         """Add a job and its first answer.
 
         Raises:
-            sqlalchemy.exc.IntegrityError: A unique index refuses the row (`edgepack.database.conflicts` says which).
+            sqlalchemy.exc.IntegrityError: A unique index refuses the row (`violated_index` says which).
         """
         row = connection.execute(sa.insert(self.table).values(**values).returning(self.table)).mappings().one()
         job = self._read(row)
@@ -62,9 +62,12 @@ class JobTable(Generic[Job]):
         """The job of that row id."""
         return self._one(connection.execute(self._by_id, {"job_id": job_id}).mappings().first())
 
-    def standing(self, connection: Connection, job_id: int) -> tuple[str | None, int]:
-        """The job's status and how many workers it has outlived: what a running job asks between chunks."""
-        row = connection.execute(self._standing, {"job_id": job_id}).first()
+    def ownership(self, connection: Connection, job_id: int) -> tuple[str | None, int]:
+        """The job's status, and the attempt that may write: what a running job asks between chunks.
+
+        In a transaction both stay as they are until its end.
+        """
+        row = connection.execute(self._ownership, {"job_id": job_id}).first()
         return (None, 0) if row is None else (row[0], row[1])
 
     def count(self, connection: Connection, account_id: str, statuses: Collection[str]) -> int:
@@ -89,7 +92,7 @@ class JobTable(Generic[Job]):
             connection: A connection inside a transaction.
             job_id: The job's row id.
             expected: Statuses the change is allowed from.
-            attempt: `recoveries` as the worker knows it, so that one that was taken for dead changes nothing any more.
+            attempt: The attempt that makes the change, if it is one: a former attempt changes nothing any more.
             outcome: Members that a final state adds to the Describe answer.
             values: Columns to set.
 
@@ -99,7 +102,7 @@ class JobTable(Generic[Job]):
         row = self.table.c
         conditions = [row.id == job_id, row.status.in_(expected)]
         if attempt is not None:
-            conditions.append(row.recoveries == attempt)
+            conditions.append(row.attempt == attempt)
         update = sa.update(self.table).where(*conditions).values(**values).returning(self.table)
         changed = connection.execute(update).mappings().first()
         if changed is None:
@@ -109,9 +112,34 @@ class JobTable(Generic[Job]):
         connection.execute(sa.update(self._answers).where(self._answers.c.job_id == job_id).values(describe=answer))
         return job
 
-    def note(self, connection: Connection, job_id: int, **values: Any) -> None:
-        """Set bookkeeping columns that Describe does not show, whatever the status."""
-        connection.execute(sa.update(self.table).where(self.table.c.id == job_id).values(**values))
+    def begin_attempt(
+        self, connection: Connection, *, after: str, workflow_id: str, died: bool, statuses: Collection[str]
+    ) -> Job | None:
+        """Start the next attempt at a job; from now on every write of the former one is refused.
+
+        Args:
+            connection: A connection inside a transaction.
+            after: Workflow id of the attempt that has ended without ending the job.
+            workflow_id: Workflow id of the new one.
+            died: Whether that attempt's worker died.
+            statuses: Statuses of jobs that have not ended.
+
+        Returns:
+            The job; None when it has ended, or is in the hands of another attempt already.
+        """
+        row = self.table.c
+        update = (
+            sa.update(self.table)
+            .where(row.workflow_id == after, row.status.in_(statuses))
+            .values(attempt=row.attempt + 1, deaths=row.deaths + int(died), workflow_id=workflow_id)
+            .returning(self.table)
+        )
+        return self._one(connection.execute(update).mappings().first())
+
+    def workflows(self, connection: Connection, statuses: Collection[str]) -> list[str]:
+        """The workflow ids of all jobs in these statuses, of all accounts."""
+        query = sa.select(self.table.c.workflow_id).where(self.table.c.status.in_(statuses))
+        return list(connection.execute(query).scalars())
 
     def delete(self, connection: Connection, job_id: int, *, expected: Collection[str]) -> bool:
         """Remove a job in one of the `expected` statuses, with its answer; whether there was one."""

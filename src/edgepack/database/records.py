@@ -19,9 +19,8 @@ class EdgePackagingJob(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         output_config: What the caller sent, verbatim.
-        upload_id: The multipart upload that a worker has open, so that another one can abort it.
-        recoveries: How often the job was handed on: the number of the attempt that may write.
-        deaths: How many of these hand-overs followed the death of a worker.
+        attempt: Number of the attempt that may write: 1, and one more each time the job is queued again.
+        deaths: How many attempts ended with the death of their worker.
     """
 
     id: int
@@ -41,13 +40,17 @@ class EdgePackagingJob(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     modified_at: int
     workflow_id: str
-    upload_id: str | None = None
-    recoveries: int = 0
+    attempt: int = 1
     deaths: int = 0
 
 
 class CompilationJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of `compilation_jobs`; `request` is what the caller sent, verbatim, the rest as in `EdgePackagingJob`."""
+    """A row of `compilation_jobs`; what is not listed is as in `EdgePackagingJob`.
+
+    Attributes:
+        request: What the caller sent, verbatim.
+        artifact_etag: The ETag of the compiled archive as the job wrote it.
+    """
 
     id: int
     account_id: str
@@ -58,14 +61,29 @@ class CompilationJob(msgspec.Struct, frozen=True, kw_only=True):
     request: CreateCompilationJobRequest
     artifact_uri: str
     artifact_digest: str | None
+    artifact_etag: str | None
     created_at: int
     modified_at: int
     started_at: int | None
     ended_at: int | None
     workflow_id: str
-    upload_id: str | None = None
-    recoveries: int = 0
+    attempt: int = 1
     deaths: int = 0
+
+
+class OpenUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `uploads`: a multipart upload that a job has begun and, as far as is known, not ended.
+
+    Attributes:
+        owner_arn: The job.
+        attempt: The attempt that began it.
+    """
+
+    upload_id: str
+    owner_arn: str
+    attempt: int
+    bucket: str
+    key: str
 
 
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,8 +58,7 @@ edge_packaging_jobs = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("modified_at", sa.BigInteger, nullable=False),
     sa.Column("workflow_id", sa.String(64), nullable=False),
-    sa.Column("upload_id", sa.Text),
-    sa.Column("recoveries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="1"),
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
     sa.Index(None, "account_id", "name", unique=True),
     sa.Index(None, "account_id", "created_at"),
@@ -97,13 +96,13 @@ compilation_jobs = sa.Table(
     sa.Column("request", sa.LargeBinary, nullable=False),
     sa.Column("artifact_uri", sa.String(2048), nullable=False, server_default=""),
     sa.Column("artifact_digest", sa.String(160)),
+    sa.Column("artifact_etag", sa.String(256)),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("modified_at", sa.BigInteger, nullable=False),
     sa.Column("started_at", sa.BigInteger),
     sa.Column("ended_at", sa.BigInteger),
     sa.Column("workflow_id", sa.String(64), nullable=False),
-    sa.Column("upload_id", sa.Text),
-    sa.Column("recoveries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="1"),
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
     sa.Index(None, "account_id", "name", unique=True),
     sa.Index(None, "account_id", "created_at"),
@@ -140,11 +139,22 @@ tags = sa.Table(
     sa.Column("value", sa.String(256), nullable=False),
 )
 
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("upload_id", sa.String(1024), primary_key=True),
+    sa.Column("owner_arn", sa.String(1600), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("bucket", sa.String(255), nullable=False),
+    sa.Column("key", sa.String(1200), nullable=False),
+    sa.Index(None, "owner_arn"),
+)
+
 executors = sa.Table(
     "executors",
     metadata,
     sa.Column("executor_id", sa.String(255), primary_key=True),
-    sa.Column("beat_at", sa.BigInteger, nullable=False),
+    sa.Column("heartbeat_at", sa.BigInteger, nullable=False),
 )
 
 leases = sa.Table(

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from edgepack.database.schema import tags
+from edgepack.database.upserts import insert
 
 
 def read(connection: Connection, arn: str) -> dict[str, str]:
@@ -27,10 +28,11 @@ def page(connection: Connection, arn: str, *, after: str, limit: int) -> list[tu
 
 def put(connection: Connection, arn: str, values: Mapping[str, str]) -> None:
     """Add tags, replacing the values of keys that are there."""
-    remove(connection, arn, list(values))
-    rows = [{"resource_arn": arn, "key": key, "value": value} for key, value in values.items()]
-    if rows:
-        connection.execute(sa.insert(tags), rows)
+    if not values:
+        return
+    new = insert(connection, tags)
+    replacing = new.on_conflict_do_update(index_elements=list(tags.primary_key), set_={"value": new.excluded.value})
+    connection.execute(replacing, [{"resource_arn": arn, "key": key, "value": value} for key, value in values.items()])
 
 
 def remove(connection: Connection, arn: str, keys: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """The compilation job: read the model archive, compile it, write what the compiler left, say where it is."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,14 +17,15 @@ from edgepack.contract.fields import FAILURE_REASON_MAX
 from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.engine import Database
 from edgepack.database.records import MICROSECONDS, CompilationJob
+from edgepack.jobs.attempt import Attempt, Clock
 from edgepack.jobs.disk_room import DiskRoom
 from edgepack.jobs.engine import COMPILATION_QUEUE, COMPILATION_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED, FAILED
-from edgepack.jobs.progress import Pulse
+from edgepack.jobs.progress import Checkpoint
 from edgepack.jobs.scratch import scratch_folder
-from edgepack.jobs.stored import remove_written
+from edgepack.jobs.stored import abort_uploads, remove_written
 from edgepack.jobs.transfer_writers import Destination, UploadingWriter, aborted_on_error
-from edgepack.jobs.workflow import Clock, Facts, JobWork
+from edgepack.jobs.workflow import JobWork, Step
 from edgepack.objects.address import S3Address, join_key, parse_object_uri
 from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
@@ -58,122 +59,126 @@ class CompilationWork(JobWork[CompilationJob]):
 
     def __init__(self, database: Database, *, store: ObjectStore, room: DiskRoom, scratch: Path, clock: Clock) -> None:
         super().__init__(database, compilation_jobs, clock)
-        self._store = store
-        self._room = room
-        self._scratch = scratch
+        self.store = store
+        self.room = room
+        self.scratch = scratch
 
-    def steps(self) -> list[tuple[str, Callable[[CompilationJob, Facts], Facts]]]:
-        """The steps in order; each may run twice and leave one result."""
-        return [("compile", self._compile), ("complete", self._complete)]
+    def steps(self, attempt: Attempt[CompilationJob]) -> Sequence[Step]:
+        """Compile, complete."""
+        run = _Run(self, attempt)
+        return [("compile", run.compile), ("complete", run.complete)]
 
-    def clean_up(self, job: CompilationJob) -> None:
-        """Abort the open upload and delete the artifact that this job wrote."""
-        remove_written(self._store, target_of(job.request), upload_id=job.upload_id, owner=job.arn)
+    def clean_up(self, attempt: Attempt[CompilationJob]) -> None:
+        """Abort open uploads and delete the artifact that this job wrote."""
+        remove_written(self.store, target_of(attempt.job.request), attempt)
 
     def ending(self, status: str, message: str) -> dict[str, Any]:
         """The end's time and, for a failure, its reason."""
         reason = message[:FAILURE_REASON_MAX] if status == FAILED else ""
         return {"ended_at": self.clock(), "failure_reason": reason}
 
-    def _compile(self, job: CompilationJob, _facts: Facts) -> Facts:
-        job = self.advance(job, started_at=job.started_at or self.clock())
-        request = compilation_request(job.request)
-        compiler = choose(request)
-        if job.upload_id is not None:
-            self._store.abort_upload(target_of(job.request), job.upload_id)
-        source = self._store.head(parse_object_uri(_input(job.request).s3_uri))
-        self._room.require(source.size)
-        poll = self._poll(job)
+
+class _Run:
+    """The steps of one attempt, and what each leaves for the next."""
+
+    _checkpoint: Checkpoint
+    _replaces: ObjectInfo | None
+    _digest: str
+    _written: ObjectInfo
+
+    def __init__(self, work: CompilationWork, attempt: Attempt[CompilationJob]) -> None:
+        self._work = work
+        self._attempt = attempt
+
+    def compile(self) -> None:
+        work, attempt = self._work, self._attempt
+        attempt.advance(started_at=attempt.job.started_at or work.clock())
+        compiler = choose(compilation_request(attempt.job.request))
+        abort_uploads(work.store, attempt)
+        self._replaces = work.store.find(target_of(attempt.job.request))
+        source = work.store.head(parse_object_uri(_input(attempt.job.request).s3_uri))
+        work.room.require(source.size)
+        self._checkpoint = Checkpoint(attempt, report=lambda _fraction: work.room.require())
         if compiler.copies_archive:
-            digest, info = self._pass_through(job, source, poll)
-        else:
-            with scratch_folder(self._scratch, job.workflow_id) as folder:
-                compiled = self._run_compiler(job, compiler, source, folder, poll)
-                digest, info = self._write(job, compiled, poll)
-        return {"artifact": info.address.uri, "digest": digest}
+            self._pass_through(source)
+            return
+        with scratch_folder(work.scratch, attempt.job.workflow_id) as folder:
+            self._write(self._run_compiler(compiler, source, folder))
 
-    def _complete(self, job: CompilationJob, facts: Facts) -> Facts:
-        self.change(
-            job,
+    def complete(self) -> None:
+        self._attempt.change(
             to=COMPLETED,
-            artifact_uri=facts["artifact"],
-            artifact_digest=facts["digest"],
-            ended_at=self.clock(),
-            upload_id=None,
+            artifact_uri=self._written.address.uri,
+            artifact_digest=self._digest,
+            artifact_etag=self._written.etag,
+            ended_at=self._work.clock(),
         )
-        return {}
 
-    def _poll(self, job: CompilationJob) -> Poll:
-        """What is called while work goes on: ends it when the job is stopped or its time is over."""
-        pulse = Pulse(self, job, report=lambda _fraction: self._room.require())
-        seconds = _runtime_seconds(job.request)
+    def _poll(self) -> None:
+        """Called while work goes on: ends it when the job is stopped or its time is over."""
+        self._checkpoint()
+        if self._seconds_left() <= 0:
+            seconds = _runtime_seconds(self._attempt.job.request)
+            raise CompilationTimeoutError(
+                f"ClientError: The job ran longer than MaxRuntimeInSeconds ({seconds}) allows."
+            )
 
-        def poll() -> None:
-            pulse()
-            if self._runtime_left(job) <= 0:
-                raise CompilationTimeoutError(
-                    f"ClientError: The job ran longer than MaxRuntimeInSeconds ({seconds}) allows."
-                )
-
-        return poll
-
-    def _runtime_left(self, job: CompilationJob) -> float:
-        passed = (self.clock() - (job.started_at or job.created_at)) / MICROSECONDS
+    def _seconds_left(self) -> float:
+        job = self._attempt.job
+        passed = (self._work.clock() - (job.started_at or job.created_at)) / MICROSECONDS
         return _runtime_seconds(job.request) - passed
 
-    def _run_compiler(
-        self, job: CompilationJob, compiler: Compiler, source: ObjectInfo, folder: Path, poll: Poll
-    ) -> Path:
-        archive, model, output = folder / "model.tar.gz", folder / "model", folder / "output"
-        with archive.open("wb") as file:
-            for chunk in self._store.stream(source):
-                poll()
-                file.write(chunk)
+    def _run_compiler(self, compiler: Compiler, source: ObjectInfo, folder: Path) -> Path:
+        model, output, compiled = folder / "model", folder / "output", folder / "compiled.tar.gz"
         model.mkdir()
-        extract_archive(archive, model, poll=poll)
-        archive.unlink()
+        with closing(self._work.store.stream(source)) as chunks:
+            extract_archive(chunks, model, poll=self._poll)
         output.mkdir()
         run_isolated(
             compiler.name,
             model,
             output,
-            compilation_request(job.request),
-            seconds=self._runtime_left(job),
-            poll=poll,
+            compilation_request(self._attempt.job.request),
+            seconds=self._seconds_left(),
+            poll=self._poll,
+            hidden=self._work.scratch.parent,
         )
-        compiled = folder / "compiled.tar.gz"
-        write_archive(output, compiled, poll=poll)
+        write_archive(output, compiled, poll=self._poll)
         return compiled
 
-    def _write(self, job: CompilationJob, compiled: Path, poll: Poll) -> tuple[str, ObjectInfo]:
-        writer = self._writer(job, compiled.stat().st_size)
+    def _write(self, compiled: Path) -> None:
+        writer = self._writer(compiled.stat().st_size)
         with aborted_on_error(writer):
-            copied = _Copied(_read(compiled), writer, poll)
+            copied = _Copied(_read(compiled), writer, self._poll)
             for _ in copied:
                 pass
-            return copied.digest, writer.finish(b"", b"", go_on=poll)
+            self._finish(copied, writer)
 
-    def _pass_through(self, job: CompilationJob, source: ObjectInfo, poll: Poll) -> tuple[str, ObjectInfo]:
+    def _pass_through(self, source: ObjectInfo) -> None:
         """Check an archive that was compiled elsewhere, and copy it byte for byte; in one pass."""
-        writer = self._writer(job, source.size)
-        with aborted_on_error(writer), closing(self._store.stream(source)) as chunks:
-            copied = _Copied(chunks, writer, poll)
+        writer = self._writer(source.size)
+        with aborted_on_error(writer), closing(self._work.store.stream(source)) as chunks:
+            copied = _Copied(chunks, writer, self._poll)
             scan_archive(copied)
-            return copied.digest, writer.finish(b"", b"", go_on=poll)
+            self._finish(copied, writer)
 
-    def _writer(self, job: CompilationJob, size: int) -> UploadingWriter:
+    def _finish(self, copied: "_Copied", writer: UploadingWriter) -> None:
+        self._digest = copied.digest
+        self._written = writer.finish(b"", b"", go_on=self._poll)
+
+    def _writer(self, size: int) -> UploadingWriter:
+        attempt, request = self._attempt, self._attempt.job.request
+        target = target_of(request)
         destination = Destination(
-            store=self._store,
-            target=target_of(job.request),
-            kms_key_id=job.request.output_config.kms_key_id,
-            owner=job.arn,
-            upload_opened=lambda upload_id: self._note_upload(job, upload_id),
+            store=self._work.store,
+            target=target,
+            kms_key_id=request.output_config.kms_key_id or None,
+            mark=attempt.mark,
+            replaces=self._replaces,
+            upload_opened=lambda upload_id: attempt.note_upload(target, upload_id),
+            upload_closed=attempt.forget_upload,
         )
         return UploadingWriter(destination, body_size=size)
-
-    def _note_upload(self, job: CompilationJob, upload_id: str) -> None:
-        with self.database.write() as connection:
-            self.jobs.note(connection, job.id, upload_id=upload_id)
 
 
 class _Copied:

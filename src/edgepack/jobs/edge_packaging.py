@@ -4,11 +4,9 @@ Scanning, hashing, signing and writing are one step, because they share one pass
 once, and the parts of the package are on their way while it is being hashed (docs/adr/0003).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
-
-import msgspec
 
 from edgepack.contract import compilation_jobs as contract
 from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
@@ -18,15 +16,16 @@ from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
 from edgepack.database.records import MICROSECONDS, CompilationJob, EdgePackagingJob
 from edgepack.errors import RequestError
+from edgepack.jobs.attempt import Attempt, Clock
 from edgepack.jobs.disk_room import DiskRoom
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED
 from edgepack.jobs.presets import preset_of, publish_component
-from edgepack.jobs.progress import Pulse
-from edgepack.jobs.stored import remove_written
-from edgepack.jobs.transfer import PackagedObject, Signing, TransferProgress, check_stored, package_object
+from edgepack.jobs.progress import Checkpoint
+from edgepack.jobs.stored import abort_uploads, remove_written
+from edgepack.jobs.transfer import PackagedObject, Signing, check_stored, package_object
 from edgepack.jobs.transfer_writers import Destination
-from edgepack.jobs.workflow import Clock, Facts, JobWork
+from edgepack.jobs.workflow import JobWork, Step
 from edgepack.objects.address import S3Address, parse_object_uri
 from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
@@ -68,113 +67,119 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         clock: Clock,
     ) -> None:
         super().__init__(database, edge_packaging_jobs, clock)
-        self._store = store
-        self._room = room
-        self._signer = signer
-        self._trust = trust
+        self.store = store
+        self.room = room
+        self.signer = signer
+        self.trust = trust
 
-    def steps(self) -> list[tuple[str, Callable[[EdgePackagingJob, Facts], Facts]]]:
-        """The steps in order; each may run twice and leave one result."""
+    def steps(self, attempt: Attempt[EdgePackagingJob]) -> Sequence[Step]:
+        """Resolve, package, check, publish, complete."""
+        run = _Run(self, attempt)
         return [
-            ("resolve", self._resolve),
-            ("package", self._package),
-            ("check", self._check),
-            ("publish", self._publish),
-            ("complete", self._complete),
+            ("resolve", run.resolve),
+            ("package", run.package),
+            ("check", run.check),
+            ("publish", run.publish),
+            ("complete", run.complete),
         ]
 
-    def clean_up(self, job: EdgePackagingJob) -> None:
-        """Abort the open upload, delete the package and the component that this job wrote."""
-        remove_written(
-            self._store, S3Address(job.output_bucket, job.output_key), upload_id=job.upload_id, owner=job.arn
-        )
-        with self.database.write() as connection:
-            components.remove_of(connection, job.arn)
+    def clean_up(self, attempt: Attempt[EdgePackagingJob]) -> None:
+        """Abort open uploads, delete the package and the component that this job wrote."""
+        remove_written(self.store, target_of(attempt.job), attempt)
+        with attempt.transaction() as connection:
+            components.remove_of(connection, attempt.job.arn)
 
     def ending(self, status: str, message: str) -> dict[str, Any]:  # noqa: ARG002 - one kind of job needs it
         """The status message; Describe has no other member for a reason."""
         return {"status_message": message}
 
-    def _resolve(self, job: EdgePackagingJob, _facts: Facts) -> Facts:
-        job = self.advance(job, status_message=f"Looking up compilation job {job.compilation_job_name}.")
-        with self.database.read() as connection:
+
+class _Run:
+    """The steps of one attempt, and what each leaves for the next."""
+
+    _compiled: CompilationJob
+    _packaged: PackagedObject
+    _preset: EdgePresetDeploymentOutput | None = None
+
+    def __init__(self, work: EdgePackagingWork, attempt: Attempt[EdgePackagingJob]) -> None:
+        self._work = work
+        self._attempt = attempt
+
+    def resolve(self) -> None:
+        job = self._attempt.job
+        self._attempt.advance(status_message=f"Looking up compilation job {job.compilation_job_name}.")
+        with self._work.database.read() as connection:
             compiled = compilation_jobs.named(connection, job.account_id, job.compilation_job_name)
         if compiled is None or compiled.status != COMPLETED:
             raise CompilationJobGoneError(f"Compilation job {job.compilation_job_name} is no longer there.")
-        facts = {"source": compiled.artifact_uri, "identity": msgspec.to_builtins(_identity(job, compiled))}
-        return facts | {"compiled": msgspec.to_builtins(compiled.request)}
+        self._compiled = compiled
 
-    def _package(self, job: EdgePackagingJob, facts: Facts) -> Facts:
-        target = S3Address(job.output_bucket, job.output_key)
-        if job.upload_id is not None:
-            self._store.abort_upload(target, job.upload_id)
-        source = self._store.head(parse_object_uri(facts["source"]))
-        self._room.require(source.size)
-        pulse = Pulse(self, job, report=lambda fraction: self._report(job, source, fraction))
-
-        def checkpoint(progress: TransferProgress) -> None:
-            pulse(progress.bytes_read / max(1, progress.bytes_total))
-
-        packaged = package_object(
-            store_in=self._store,
+    def package(self) -> None:
+        work, attempt, job = self._work, self._attempt, self._attempt.job
+        abort_uploads(work.store, attempt)
+        target = target_of(job)
+        replaces = work.store.find(target)
+        source = work.store.head(parse_object_uri(self._compiled.artifact_uri))
+        work.room.require(source.size)
+        checkpoint = Checkpoint(attempt, report=lambda fraction: self._report(source, fraction))
+        self._packaged = package_object(
+            store_in=work.store,
             source=source,
+            written_etag=self._compiled.artifact_etag,
             destination=Destination(
-                store=self._store,
+                store=work.store,
                 target=target,
-                kms_key_id=job.output_config.kms_key_id,
-                owner=job.arn,
-                upload_opened=lambda upload_id: self._note_upload(job, upload_id),
+                kms_key_id=job.output_config.kms_key_id or None,
+                mark=attempt.mark,
+                replaces=replaces,
+                upload_opened=lambda upload_id: attempt.note_upload(target, upload_id),
+                upload_closed=attempt.forget_upload,
             ),
-            signing=Signing(
-                identity=msgspec.convert(facts["identity"], ModelIdentity), signer=self._signer, signed_at=self._now()
-            ),
-            checkpoint=checkpoint,
+            signing=Signing(identity=_identity(job, self._compiled), signer=work.signer, signed_at=self._now()),
+            checkpoint=lambda progress: checkpoint(progress.bytes_read / max(1, progress.bytes_total)),
         )
-        return {"packaged": msgspec.to_builtins(packaged)}
 
-    def _check(self, job: EdgePackagingJob, facts: Facts) -> Facts:
-        self.advance(job, status_message="Checking the stored package.")
-        packaged = msgspec.convert(facts["packaged"], PackagedObject)
-        check_stored(self._store, packaged, trust=self._trust, now=self._now(), kms_key_id=job.output_config.kms_key_id)
-        return {}
+    def check(self) -> None:
+        self._attempt.advance(status_message="Checking the stored package.")
+        check_stored(
+            self._work.store,
+            self._packaged,
+            trust=self._work.trust,
+            now=self._now(),
+            kms_key_id=self._attempt.job.output_config.kms_key_id or None,
+        )
 
-    def _publish(self, job: EdgePackagingJob, facts: Facts) -> Facts:
+    def publish(self) -> None:
+        job = self._attempt.job
         if job.output_config.preset_deployment_type is None:
-            return {"preset": None}
+            return
         config = job.output_config.preset_deployment_config
-        compiled = msgspec.convert(facts["compiled"], contract.CreateCompilationJobRequest)
-        preset = preset_of(config, job_name=job.name, compiled=compiled)
-        artifact = msgspec.convert(facts["packaged"], PackagedObject).info.address.uri
-        output = publish_component(self.database, job, preset, artifact_uri=artifact, now=self.clock())
-        return {"preset": msgspec.to_builtins(output)}
+        preset = preset_of(config, job_name=job.name, compiled=self._compiled.request)
+        self._preset = publish_component(self._attempt, preset, artifact_uri=self._packaged.info.address.uri)
 
-    def _complete(self, job: EdgePackagingJob, facts: Facts) -> Facts:
-        packaged = msgspec.convert(facts["packaged"], PackagedObject)
-        preset = facts["preset"]
-        self.change(
-            job,
+    def complete(self) -> None:
+        self._attempt.change(
             to=COMPLETED,
-            status_message=_completed_message(packaged),
-            upload_id=None,
+            status_message=_completed_message(self._packaged),
             outcome={
-                "model_artifact": packaged.info.address.uri,
-                "model_signature": packaged.signature_bundle,
-                "preset_deployment_output": preset and msgspec.convert(preset, EdgePresetDeploymentOutput),
+                "model_artifact": self._packaged.info.address.uri,
+                "model_signature": self._packaged.signature_bundle,
+                "preset_deployment_output": self._preset,
             },
         )
-        return {}
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock() / MICROSECONDS, UTC)
+        return datetime.fromtimestamp(self._work.clock() / MICROSECONDS, UTC)
 
-    def _report(self, job: EdgePackagingJob, source: ObjectInfo, fraction: float) -> None:
-        self._room.require()
+    def _report(self, source: ObjectInfo, fraction: float) -> None:
+        self._work.room.require()
         message = f"Packaging: {100 * fraction:.0f} % of {source.size} bytes read."
-        self.advance(job, status_message=message)
+        self._attempt.advance(status_message=message)
 
-    def _note_upload(self, job: EdgePackagingJob, upload_id: str) -> None:
-        with self.database.write() as connection:
-            self.jobs.note(connection, job.id, upload_id=upload_id)
+
+def target_of(job: EdgePackagingJob) -> S3Address:
+    """Where the package goes."""
+    return S3Address(job.output_bucket, job.output_key)
 
 
 def _identity(job: EdgePackagingJob, compiled: CompilationJob) -> ModelIdentity:

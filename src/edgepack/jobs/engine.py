@@ -8,6 +8,8 @@ jobs), and values are portable JSON (the default is pickle: whoever writes the d
 import os
 import socket
 import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
@@ -19,15 +21,26 @@ APPLICATION_VERSION = "1"
 
 EDGE_PACKAGING_QUEUE = "edge-packaging"
 COMPILATION_QUEUE = "compilation"
+QUARANTINE_QUEUE = "quarantine"
+"""Jobs on which a worker has died wait here, and run one at a time on all workers together: the next death then tells
+which of those that ran on the dead worker was the cause."""
+
 EDGE_PACKAGING_WORKFLOW = "edge_packaging_job"
 COMPILATION_WORKFLOW = "compilation_job"
 
 POLLING_INTERVAL_SECONDS = 0.3
 """How long a job may wait in an idle queue; each poll is one short query."""
 
+RUNNING = "PENDING"
+ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+"""The engine's words for a workflow that some worker runs, or ran when it died; and for one that nobody runs again."""
+
+IDS_AT_ONCE = 500
+"""Workflow ids in one query: databases limit the parameters of a statement."""
+
 
 class WorkQueue:
-    """Hands jobs to workers from outside them: the API's side of the engine.
+    """The engine from outside a workflow: for the API, which queues jobs, and for the reaper, which requeues them.
 
     Args:
         url: The database's URL; the engine's tables live beside edgepack's.
@@ -38,15 +51,18 @@ class WorkQueue:
             system_database_url=url, serializer=DBOSPortableJSONSerializer(), application_name=APPLICATION_NAME
         )
 
-    def enqueue(self, connection: Connection, *, workflow: str, queue: str, workflow_id: str, job_id: int) -> None:
-        """Queue a job inside the transaction that writes its row: both become visible together, or neither.
+    def enqueue(  # noqa: PLR0913 - keyword-only
+        self, connection: Connection, *, workflow: str, queue: str, workflow_id: str, job_id: int, attempt: int = 1
+    ) -> None:
+        """Queue an attempt inside the transaction that writes the job's row: both become visible together, or neither.
 
         Args:
             connection: A connection inside a transaction on the same database.
             workflow: `EDGE_PACKAGING_WORKFLOW` or `COMPILATION_WORKFLOW`.
-            queue: The queue its workers read.
+            queue: A queue that workers read.
             workflow_id: Unique id, also kept in the job's row.
-            job_id: The job's row id, the workflow's one argument.
+            job_id: The job's row id.
+            attempt: The attempt's number.
         """
         self._client.enqueue_in_transaction(
             connection,
@@ -57,7 +73,42 @@ class WorkQueue:
                 "app_version": APPLICATION_VERSION,
             },
             job_id,
+            attempt,
         )
+
+    def running(self) -> list[Any]:
+        """Workflows that some worker is running, or was when it died, with the worker's `executor_id`."""
+        return self._client.list_workflows(status=RUNNING, load_input=False, load_output=False)
+
+    def ended_among(self, workflow_ids: Sequence[str]) -> list[Any]:
+        """Those of these workflows of which no code runs any more."""
+        found = []
+        for start in range(0, len(workflow_ids), IDS_AT_ONCE):
+            some = list(workflow_ids[start : start + IDS_AT_ONCE])
+            found += self._client.list_workflows(workflow_ids=some, status=ENDED, load_input=False, load_output=False)
+        return found
+
+    def cancel(self, workflow_id: str) -> None:
+        """Let no more of a workflow run: a worker that comes back to it finds it cancelled."""
+        self._client.cancel_workflow(workflow_id)
+
+    def delete_ended(self, *, before: timedelta, at_most: int) -> int:
+        """Delete the records of workflows that ended that long ago; how many. Jobs keep their own rows.
+
+        Args:
+            before: Age of the youngest to delete.
+            at_most: How many at once.
+        """
+        old = self._client.list_workflows(
+            status=ENDED,
+            completed_before=(datetime.now(UTC) - before).isoformat(),
+            limit=at_most,
+            load_input=False,
+            load_output=False,
+        )
+        if old:
+            self._client.delete_workflows([workflow.workflow_id for workflow in old])
+        return len(old)
 
     def close(self) -> None:
         """Close the connections."""
@@ -74,6 +125,11 @@ def new_executor_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 
 
+def new_workflow_id() -> str:
+    """An id for one attempt at one job."""
+    return str(uuid.uuid4())
+
+
 def engine_config(url: str, executor_id: str) -> DBOSConfig:
     """The configuration of a worker's engine."""
     return {
@@ -87,8 +143,3 @@ def engine_config(url: str, executor_id: str) -> DBOSConfig:
         "console_log_level": "WARNING",
         "log_level": "WARNING",
     }
-
-
-def pending_workflows() -> list[Any]:
-    """Workflows that some worker is running, or was when it died."""
-    return DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)

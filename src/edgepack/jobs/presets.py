@@ -7,11 +7,11 @@ from edgepack.contract.arns import component_version_arn, parse_arn
 from edgepack.contract.compilation_jobs import CreateCompilationJobRequest
 from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
 from edgepack.database import components
-from edgepack.database.engine import Database
 from edgepack.database.records import ComponentVersion, EdgePackagingJob
 from edgepack.errors import RequestError, ResourceInUseError
 from edgepack.greengrass.preset import ComponentPreset, parse_preset
 from edgepack.greengrass.recipes import build_recipe
+from edgepack.jobs.attempt import Attempt
 from edgepack.jobs.compilation import compilation_request
 
 PRESET_TYPE: Final = "GreengrassV2Component"
@@ -38,25 +38,27 @@ def preset_of(config: str | None, *, job_name: str, compiled: CreateCompilationJ
 
 
 def publish_component(
-    database: Database, job: EdgePackagingJob, preset: ComponentPreset, *, artifact_uri: str, now: int
+    attempt: Attempt[EdgePackagingJob], preset: ComponentPreset, *, artifact_uri: str
 ) -> EdgePresetDeploymentOutput:
     """Store the component version; a failure is the preset's alone, as at AWS: the packaging job still completes.
 
     It may run twice for one job and leaves one component version.
 
     Args:
-        database: Where components are.
-        job: The edge packaging job, whose package is stored and checked.
+        attempt: At the edge packaging job, whose package is stored and checked.
         preset: The component.
         artifact_uri: The package.
-        now: Microseconds since the epoch.
 
     Returns:
         What Describe shows: COMPLETED with the component version's ARN, or FAILED with a message that says what to do.
+
+    Raises:
+        JobSupersededError: The job is no longer the attempt's; nothing was published.
     """
+    job = attempt.job
     try:
-        component = _component(job, preset, artifact_uri, now)
-        with database.write() as connection:
+        component = _component(job, preset, artifact_uri, attempt.clock())
+        with attempt.transaction() as connection:
             stored = components.add(connection, component)
         if stored.source_arn != job.arn:
             raise ResourceInUseError(

@@ -4,32 +4,30 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from edgepack.jobs.workflow import STATUS_CHECK_SECONDS, JobWork
+from edgepack.jobs.attempt import Attempt
+from edgepack.jobs.workflow import STATUS_CHECK_SECONDS
 
 REPORT_SECONDS = 1.0
 """How often progress is written to the job's row: Describe shows it, and nobody polls faster."""
 
 
-class Pulse:
+class Checkpoint:
     """Called for every chunk; asks for Stop every quarter second and reports every second.
 
     Args:
-        work: The kind of work.
-        job: The job, as this worker knows it.
+        attempt: Whose chunks they are.
         report: Called about every second with the progress, a fraction of 1; writes it to the job's row, say.
         monotonic: Seconds.
     """
 
     def __init__(
         self,
-        work: JobWork[Any],
-        job: Any,
+        attempt: Attempt[Any],
         *,
         report: Callable[[float], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._work = work
-        self._job = job
+        self._attempt = attempt
         self._report = report
         self._monotonic = monotonic
         self._checked_at = self._reported_at = monotonic()
@@ -42,12 +40,12 @@ class Pulse:
 
         Raises:
             JobStoppedError: The job is STOPPING.
-            JobSupersededError: The job is no longer this worker's.
+            JobSupersededError: The job is no longer this attempt's.
         """
         now = self._monotonic()
         if now - self._checked_at >= STATUS_CHECK_SECONDS:
             self._checked_at = now
-            self._work.require_running(self._job)
+            self._attempt.require_running()
         if now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
             self._report(fraction)

@@ -1,23 +1,28 @@
-"""Recovery of dead workers: the engine's open-source core leaves a dead worker's jobs where they were; this does not.
+"""Recovery: the engine's open-source core leaves a dead worker's jobs where they were; this does not.
 
-Each worker beats once a second, by the database's clock. One of them at a time holds the reaper's lease and hands the
-jobs of silent workers back to their queues. A job that has outlived `MAX_DEATHS` workers is failed alone.
+Each worker beats once a second, by the database's clock. One of them at a time holds the reaper's lease and begins
+another attempt at the jobs of silent workers. A job on which `MAX_DEATHS` workers have died fails, and it alone.
+
+Only rows are changed here. What must be removed from the store is removed by the next attempt: the store may be slow,
+and recovery must not wait for it.
 """
 
 import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from datetime import timedelta
 from typing import Any
 
-from dbos import DBOS
-
 from edgepack.database import executors
-from edgepack.database.engine import Database
-from edgepack.jobs import engine
-from edgepack.jobs.lifecycle import ACTIVE, MAX_DEATHS
+from edgepack.database.engine import Database, DatabaseUnavailableError
+from edgepack.jobs.engine import QUARANTINE_QUEUE, WorkQueue, new_workflow_id
+from edgepack.jobs.lifecycle import ACTIVE
 from edgepack.jobs.workflow import JobWork
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 1.0
+HEARTBEAT_SECONDS = 1.0
 SILENCE_MICROSECONDS = 6_000_000
 """A worker not heard of for this long is taken for dead: six beats, so that a busy database kills nobody who lives."""
 LEASE_MICROSECONDS = 5_000_000
@@ -25,69 +30,136 @@ FORGET_MICROSECONDS = 3_600_000_000
 """Rows of dead workers are kept an hour for whoever wonders, then removed."""
 LEASE_NAME = "reaper"
 
-ENDED_WITHOUT_RESULT = ["ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED", "SUCCESS"]
-"""Engine states after which no code of the workflow runs any more."""
+HOUSEKEEPING_SECONDS = 10.0
+"""How often the reaper looks for jobs that their workflow has left, and for old workflows."""
+
+WORKFLOWS_KEPT = timedelta(hours=1)
+"""How long the engine's record of an ended workflow is kept: the job's own row tells what became of it."""
+
+WORKFLOWS_DELETED_AT_ONCE = 500
 
 
-class Reaper:
-    """Hands on the jobs of dead workers.
+class Heartbeat:
+    """Tells everybody that this worker lives; on a thread of its own, so that nothing else can hold it up.
 
     Args:
-        database: Where heartbeats, leases and jobs are.
-        executor_id: The worker this reaper lives in.
-        works: The kinds of work, by workflow name.
+        database: Where heartbeats are.
+        executor_id: The worker.
     """
 
-    def __init__(self, database: Database, executor_id: str, works: dict[str, JobWork[Any]]) -> None:
+    def __init__(self, database: Database, executor_id: str) -> None:
         self._database = database
         self._executor_id = executor_id
-        self._works = works
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
-    def beat(self) -> None:
-        """Record that this worker lives."""
-        with self._database.write() as connection:
-            executors.beat(connection, self._executor_id)
+    def start(self) -> None:
+        """Beat once, then every `HEARTBEAT_SECONDS`.
 
-    def retire(self) -> None:
-        """Record that this worker ends in order: what it still held may be taken at once."""
+        Raises:
+            DatabaseUnavailableError: The database could not be reached for the first beat.
+        """
+        self._beat()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell that this worker ends in order: what it still holds may be taken at once."""
+        self._stopping.set()
+        self._thread.join()
         with self._database.write() as connection:
             executors.retire(connection, self._executor_id)
 
+    def _run(self) -> None:
+        while not self._stopping.wait(HEARTBEAT_SECONDS):
+            try:
+                self._beat()
+            except DatabaseUnavailableError as error:
+                log.warning("heartbeat failed: %s", error.message)
+
+    def _beat(self) -> None:
+        with self._database.write() as connection:
+            executors.heartbeat(connection, self._executor_id)
+
+
+class Reaper:
+    """Begins another attempt at what dead workers left.
+
+    Args:
+        database: Where heartbeats, leases and jobs are.
+        queue: The engine.
+        works: The kinds of work.
+        executor_id: The worker this reaper lives in.
+        monotonic: Seconds, for the housekeeping's pace.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queue: WorkQueue,
+        works: Collection[JobWork[Any]],
+        *,
+        executor_id: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._works = {work.workflow: work for work in works}
+        self._executor_id = executor_id
+        self._monotonic = monotonic
+        self._housekeeping_at = 0.0
+
     def run_once(self) -> int:
-        """Take over what dead workers left, if the lease is ours; how many jobs were handed on or failed."""
+        """Look after everything once, if the lease is ours; how many jobs were requeued."""
         with self._database.write() as connection:
             if not executors.take_lease(connection, LEASE_NAME, self._executor_id, duration=LEASE_MICROSECONDS):
                 return 0
             executors.forget_silent(connection, beyond=FORGET_MICROSECONDS)
             living = executors.alive(connection, within=SILENCE_MICROSECONDS)
             dead = executors.silent(connection, beyond=SILENCE_MICROSECONDS)
-        orphans = [workflow for workflow in engine.pending_workflows() if workflow.executor_id not in living]
-        for workflow in orphans:
-            self._hand_on(workflow, died=workflow.executor_id in dead)
-        return len(orphans) + self._close_abandoned()
+        orphans = [workflow for workflow in self._queue.running() if workflow.executor_id not in living]
+        requeued = sum(self._requeue(workflow, died=workflow.executor_id in dead) for workflow in orphans)
+        if self._monotonic() >= self._housekeeping_at:
+            self._housekeeping_at = self._monotonic() + HOUSEKEEPING_SECONDS
+            requeued += self._requeue_abandoned()
+            self._queue.delete_ended(before=WORKFLOWS_KEPT, at_most=WORKFLOWS_DELETED_AT_ONCE)
+        return requeued
 
-    def _hand_on(self, workflow: Any, *, died: bool) -> None:
+    def _requeue(self, workflow: Any, *, died: bool) -> int:
+        """Begin the next attempt after a workflow; 0 if that has been done already, or the job has ended.
+
+        Both in one transaction, which changes nothing the second time, so that a reaper that dies, or is late, does no
+        harm. The old workflow is cancelled last: until then the next reaper finds it again.
+        """
         work = self._works.get(workflow.name)
-        if work is None:
-            return
-        deaths = work.count_recovery(workflow.workflow_id, died=died)
-        if deaths >= MAX_DEATHS:
-            log.error("%d workers died on workflow %s: failing its job", deaths, workflow.workflow_id)
-            DBOS.cancel_workflow(workflow.workflow_id)
-            work.fail_poison(workflow.workflow_id)
-            return
-        log.warning("worker %s is gone: handing on workflow %s", workflow.executor_id, workflow.workflow_id)
-        DBOS.resume_workflow(workflow.workflow_id, queue_name=work.queue)
+        job = None
+        if work is not None:
+            with self._database.write() as connection:
+                job = work.jobs.begin_attempt(
+                    connection,
+                    after=workflow.workflow_id,
+                    workflow_id=new_workflow_id(),
+                    died=died,
+                    statuses=ACTIVE,
+                )
+                if job is not None:
+                    queue = QUARANTINE_QUEUE if job.deaths else work.queue
+                    self._queue.enqueue(
+                        connection,
+                        workflow=work.workflow,
+                        queue=queue,
+                        workflow_id=job.workflow_id,
+                        job_id=job.id,
+                        attempt=job.attempt,
+                    )
+                    log.warning("%s: worker %s is gone; attempt %d", job.arn, workflow.executor_id, job.attempt)
+        self._queue.cancel(workflow.workflow_id)
+        return int(job is not None)
 
-    def _close_abandoned(self) -> int:
-        closed = 0
+    def _requeue_abandoned(self) -> int:
+        """Jobs whose workflow ended without ending them: the database failed for longer than a step is retried."""
+        requeued = 0
         for work in self._works.values():
-            active = work.active_workflows(ACTIVE)
-            if not active:
-                continue
-            ended = DBOS.list_workflows(
-                workflow_ids=active, status=ENDED_WITHOUT_RESULT, load_input=False, load_output=False
-            )
-            for workflow in ended:
-                closed += work.fail_abandoned(workflow.workflow_id)
-        return closed
+            with self._database.read() as connection:
+                active = work.jobs.workflows(connection, ACTIVE)
+            requeued += sum(self._requeue(workflow, died=True) for workflow in self._queue.ended_among(active))
+        return requeued

@@ -1,30 +1,36 @@
 """Removing what a job wrote, when it ends without a result."""
 
+from typing import Any
+
+from edgepack.jobs.attempt import Attempt
 from edgepack.objects.address import S3Address
 from edgepack.objects.errors import BucketNotFoundError, ObjectNotFoundError, StoreAccessDeniedError
 from edgepack.objects.store import ObjectStore
 
 
-def remove_written(store: ObjectStore, target: S3Address, *, upload_id: str | None, owner: str) -> None:
-    """Abort a job's upload and delete the object it completed, if it did; may run twice.
+def abort_uploads(store: ObjectStore, attempt: Attempt[Any]) -> None:
+    """Abort every upload that this attempt and the ones before it have begun; may run twice.
 
-    An object at the target that this job did not write (an older package, say) stays: what a job writes carries the
-    job's ARN in its metadata.
+    Raises:
+        StoreError: One could not be aborted; it stays noted.
+    """
+    for upload in attempt.noted_uploads():
+        store.abort_upload(S3Address(upload.bucket, upload.key), upload.upload_id)
+        attempt.forget_upload(upload.upload_id)
 
-    Args:
-        store: Where the job wrote.
-        target: The job's output key.
-        upload_id: The multipart upload that the job is known to have opened.
-        owner: The job's ARN.
+
+def remove_written(store: ObjectStore, target: S3Address, attempt: Attempt[Any]) -> None:
+    """Abort a job's uploads and delete the object it completed, if it did; may run twice.
+
+    An object at the target that this job did not write (an older package, say), or that a later attempt wrote, stays.
 
     Raises:
         StoreError: Something could not be removed.
     """
-    if upload_id is not None:
-        store.abort_upload(target, upload_id)
+    abort_uploads(store, attempt)
     try:
-        info = store.head(target)
+        found = store.head(target)
     except (ObjectNotFoundError, BucketNotFoundError, StoreAccessDeniedError):
         return
-    if info.owner == owner:
-        store.delete_if_unchanged(info)
+    if found.mark is not None and found.mark.is_same_job(attempt.mark) and found.mark.attempt <= attempt.number:
+        store.delete_if_unchanged(found)

@@ -11,9 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
-
-from edgepack.errors import StoreError
+from edgepack.errors import ArtifactError, StoreError
 from edgepack.jobs.transfer_parts import needs_parts, plan_copies
 from edgepack.jobs.transfer_writers import (
     CopyingWriter,
@@ -51,6 +49,13 @@ class StoredPackageError(StoreError):
     advice = "Look whether something else writes to the output location, then create the job again."
 
 
+class SourceReplacedError(ArtifactError):
+    """The compiled model is not the one that its compilation job wrote."""
+
+    code = "CompiledModelReplaced"
+    advice = "Run the compilation job again, under a new name, and package what it writes."
+
+
 @dataclass(frozen=True, slots=True)
 class TransferProgress:
     """How far a transfer has come.
@@ -64,8 +69,9 @@ class TransferProgress:
     bytes_total: int
 
 
-class PackagedObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A package that has been written; small, since it is kept with the workflow's state.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackagedObject:
+    """A package that has been written.
 
     Attributes:
         info: The object.
@@ -103,10 +109,11 @@ class Signing:
         return frame_package(scan, identity=self.identity, signer=self.signer, signed_at=self.signed_at)
 
 
-def package_object(
+def package_object(  # noqa: PLR0913 - keyword-only
     *,
     store_in: ObjectStore,
     source: ObjectInfo,
+    written_etag: str | None,
     destination: Destination,
     signing: Signing,
     checkpoint: Callable[[TransferProgress], None],
@@ -116,6 +123,7 @@ def package_object(
     Args:
         store_in: Where the model artifact is.
         source: The version to package.
+        written_etag: ETag of the artifact as its compilation job wrote it; None if that is not known.
         destination: Where the package goes.
         signing: How it is signed.
         checkpoint: Told the progress at least every half second; what it raises ends the transfer and comes out of it.
@@ -124,13 +132,12 @@ def package_object(
         What was written.
 
     Raises:
-        ArtifactError: The archive is not acceptable; nothing was written.
-        StoreError: A store refused or failed; nothing was left.
+        ArtifactError: The archive is not acceptable, or not the compilation job's; nothing was written.
+        StoreError: A store refused or failed. What could not be removed again is noted with the destination.
     """
     if source.size == 0:
         raise EmptyArchiveError(f"The model artifact {source.address} is empty: it has no bytes.")
-
-    transfer = _Transfer(store_in, source, destination, signing, checkpoint)
+    transfer = _Transfer(store_in, source, written_etag, destination, signing, checkpoint)
     try:
         packaged = transfer.splice()
     except CopyRefusedError as error:
@@ -140,16 +147,18 @@ def package_object(
 
 
 class _Transfer:
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - those of `package_object`
         self,
         store_in: ObjectStore,
         source: ObjectInfo,
+        written_etag: str | None,
         destination: Destination,
         signing: Signing,
         checkpoint: Callable[[TransferProgress], None],
     ) -> None:
         self._store_in = store_in
         self._source = source
+        self._written_etag = written_etag
         self._destination = destination
         self._signing = signing
         self._checkpoint = checkpoint
@@ -173,6 +182,9 @@ class _Transfer:
             return self._finish(writer, scan)
 
     def _finish(self, writer: PackageWriter, scan: ArchiveScan) -> PackagedObject:
+        # Only now, so that an archive with a fault of its own is told that fault.
+        if self._written_etag not in {None, self._source.etag}:
+            raise SourceReplacedError(f"{self._source.address} has been replaced since its compilation job wrote it.")
         frame = self._signing.frame(scan)
         return PackagedObject(
             info=writer.finish(frame.prefix, frame.trailer, go_on=self._go_on),
@@ -255,7 +267,7 @@ def _check_object(found: ObjectInfo, written: ObjectInfo) -> None:
             ("ETag", found.etag, written.etag),
             # Not every store tells the version of what it has just completed.
             ("version", found.version_id, written.version_id or found.version_id),
-            ("owner", found.owner, written.owner),
+            ("mark", found.mark, written.mark),
         )
         if there != wanted
     ]

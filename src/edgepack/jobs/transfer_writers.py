@@ -12,11 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from edgepack.errors import StoreError
+from edgepack.errors import EdgepackError, StoreError
 from edgepack.jobs.transfer_parts import MIN_PART_BYTES, PartPlan, PartRange, parts_in_flight, upload_part_size
 from edgepack.objects.address import S3Address
-from edgepack.objects.errors import StoreAccessDeniedError, StoreRefusedError
-from edgepack.objects.info import ObjectInfo
+from edgepack.objects.errors import (
+    ObjectChangedError,
+    StoreAccessDeniedError,
+    StoreRefusedError,
+    TargetChangedError,
+    TargetContendedError,
+    UploadNotFoundError,
+)
+from edgepack.objects.info import Mark, ObjectInfo
 from edgepack.objects.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -45,29 +52,77 @@ class Destination:
         store: The store.
         target: The object.
         kms_key_id: KMS key to encrypt under, or None for the bucket's own default.
-        owner: ARN of the job that writes.
-        upload_opened: Told the id of the multipart upload before anything is sent, so that somebody else can abort it.
+        mark: The attempt that writes.
+        replaces: What stood at the target when the attempt began, or None. Nothing else is replaced: not what somebody
+            else has written meanwhile, and not what another attempt has, which may have taken this one's place.
+        upload_opened: Told the id of a multipart upload before anything is sent, so that somebody else can abort it.
+        upload_closed: Told the id again once the upload is completed or aborted.
     """
 
     store: ObjectStore
     target: S3Address
     kms_key_id: str | None
-    owner: str
+    mark: Mark
+    replaces: ObjectInfo | None
     upload_opened: Callable[[str], None]
+    upload_closed: Callable[[str], None]
 
     def put(self, data: bytes) -> ObjectInfo:
         """Write the whole object in one request."""
-        return self.store.put(self.target, data, kms_key_id=self.kms_key_id, owner=self.owner)
+        return self._settled(
+            lambda: self.store.put(
+                self.target,
+                data,
+                kms_key_id=self.kms_key_id,
+                mark=self.mark,
+                only_if_absent=self.replaces is None,
+                only_if=self.replaces,
+            )
+        )
 
     def begin_upload(self) -> "Upload":
         """Open a multipart upload; it is aborted if its id could not be told."""
-        upload = self.store.begin_upload(self.target, kms_key_id=self.kms_key_id, owner=self.owner)
+        upload = self.store.begin_upload(self.target, kms_key_id=self.kms_key_id, mark=self.mark)
         try:
             self.upload_opened(upload.upload_id)
         except BaseException:
-            _abort(upload)
+            self.abort(upload)
             raise
         return upload
+
+    def complete(self, upload: "Upload") -> ObjectInfo:
+        """Make the object of an upload's parts."""
+        info = self._settled(lambda: upload.complete(only_if_absent=self.replaces is None, only_if=self.replaces))
+        self.upload_closed(upload.upload_id)
+        return info
+
+    def abort(self, upload: "Upload") -> None:
+        """Throw an upload away. Never raises: whoever ends the job aborts it once more, by the id that was noted."""
+        try:
+            upload.abort()
+            self.upload_closed(upload.upload_id)
+        except EdgepackError as error:
+            log.warning("could not abort the upload of %s: %s", upload.address, error.message)
+
+    def _settled(self, write: Callable[[], ObjectInfo]) -> ObjectInfo:
+        """Write, and find out what a refusal means: the answer to a write that succeeded may have been lost on its way.
+
+        Raises:
+            TargetContendedError: Another attempt at this job has written the object.
+            TargetChangedError: Somebody else has.
+            ObjectStoreError: Any other failure.
+        """
+        try:
+            return write()
+        except (ObjectChangedError, UploadNotFoundError) as error:
+            found = self.store.find(self.target)
+            if found is not None and found.mark == self.mark:
+                return found
+            if isinstance(error, UploadNotFoundError):
+                raise
+            if found is not None and self.mark.is_same_job(found.mark):
+                raise TargetContendedError(f"Another attempt has written {self.target}.") from error
+            raise TargetChangedError(f"Somebody else has written {self.target} while the job ran.") from error
 
 
 class PackageWriter(Protocol):
@@ -142,12 +197,13 @@ class UploadingWriter:
         _await(self._sending, go_on)
         self._pool.shutdown()
         go_on()
-        return self._upload.complete()
+        return self._destination.complete(self._upload)
 
     def abort(self) -> None:
         """See `PackageWriter`."""
         self._pool.shutdown(cancel_futures=True)
-        _abort(self._upload)
+        if self._upload is not None:
+            self._destination.abort(self._upload)
 
     def _send(self) -> None:
         if self._upload is None:
@@ -171,6 +227,7 @@ class CopyingWriter:
     """
 
     def __init__(self, destination: Destination, *, source: ObjectInfo, plan: PartPlan) -> None:
+        self._destination = destination
         self._source = source
         self._plan = plan
         self._held = bytearray()
@@ -191,12 +248,12 @@ class CopyingWriter:
         _await(self._copies, go_on)
         self._pool.shutdown()
         go_on()
-        return self._upload.complete()
+        return self._destination.complete(self._upload)
 
     def abort(self) -> None:
         """See `PackageWriter`."""
         self._pool.shutdown(cancel_futures=True)
-        _abort(self._upload)
+        self._destination.abort(self._upload)
 
     def _copy(self, part: PartRange) -> None:
         try:
@@ -223,13 +280,3 @@ def _await(sent: deque[Future[None]], go_on: Callable[[], None]) -> None:
             future.result()
             sent.remove(future)
         go_on()
-
-
-def _abort(upload: "Upload | None") -> None:
-    if upload is None:
-        return
-    try:
-        upload.abort()
-    except StoreError as error:
-        # Whoever ends the job aborts it once more, by the id that was noted.
-        log.warning("could not abort the upload of %s: %s", upload.address, error.message)

@@ -10,13 +10,13 @@ from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.jobs import engine
 from edgepack.jobs.compilation import CompilationWork
 from edgepack.jobs.edge_packaging import EdgePackagingWork
-from edgepack.jobs.reaper import BEAT_SECONDS, Reaper
+from edgepack.jobs.reaper import HEARTBEAT_SECONDS, Heartbeat, Reaper
 from edgepack.jobs.workflow import JobWork
 
 log = logging.getLogger(__name__)
 
 JOBS_AT_ONCE = 1
-"""Jobs of one kind that a worker process runs at once: one keeps two cores busy, and its memory is bounded per job."""
+"""Jobs of one queue that a worker process runs at once: one keeps two cores busy, and its memory is bounded per job."""
 
 
 class Worker:
@@ -30,51 +30,57 @@ class Worker:
 
     def __init__(self, database: Database, *, packaging: EdgePackagingWork, compilation: CompilationWork) -> None:
         self.executor_id = engine.new_executor_id()
-        self._database = database
-        self._works: dict[str, JobWork[Any]] = {work.workflow: work for work in (packaging, compilation)}
-        self._reaper = Reaper(database, self.executor_id, self._works)
+        self._url = database.url.render_as_string(hide_password=False)
+        self._works: tuple[JobWork[Any], ...] = (packaging, compilation)
+        self._heartbeat = Heartbeat(database, self.executor_id)
+        self._queue = engine.WorkQueue(self._url)
+        self._reaper = Reaper(database, self._queue, self._works, executor_id=self.executor_id)
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Run jobs until `stop` is called, then hand on what is still running.
+        """Run jobs until `stop` is called, then leave what is still running to others.
 
         Raises:
             DatabaseUnavailableError: The database could not be reached at the start.
         """
-        self._reaper.beat()
-        DBOS(config=engine.engine_config(self._database.url.render_as_string(hide_password=False), self.executor_id))
-        for work in self._works.values():
+        self._heartbeat.start()
+        DBOS(config=engine.engine_config(self._url, self.executor_id))
+        for work in self._works:
             DBOS.workflow(name=work.workflow)(_workflow(work))
         DBOS.launch()
-        for work in self._works.values():
-            DBOS.register_queue(
-                work.queue,
-                worker_concurrency=JOBS_AT_ONCE,
-                polling_interval_sec=engine.POLLING_INTERVAL_SECONDS,
-                on_conflict="always_update",
-            )
+        for work in self._works:
+            _register(work.queue)
+        _register(engine.QUARANTINE_QUEUE, global_concurrency=1)
         log.info("worker %s runs jobs", self.executor_id)
-        while not self._stopping.wait(BEAT_SECONDS):
-            self._tend()
-        self._reaper.retire()
+        while not self._stopping.wait(HEARTBEAT_SECONDS):
+            self._reap()
+        self._heartbeat.stop()
 
     def stop(self) -> None:
         """End the worker; safe to call from a signal handler."""
         self._stopping.set()
 
-    def _tend(self) -> None:
+    def _reap(self) -> None:
         try:
-            self._reaper.beat()
             self._reaper.run_once()
         except DatabaseUnavailableError as error:
-            log.warning("heartbeat failed: %s", error.message)
+            log.warning("recovery of dead workers failed: %s", error.message)
         except Exception:
-            # The heart must go on beating: without it this worker's own jobs would be taken for a dead one's.
             log.exception("recovery of dead workers failed; trying again")
 
 
+def _register(queue: str, *, global_concurrency: int | None = None) -> None:
+    DBOS.register_queue(
+        queue,
+        worker_concurrency=JOBS_AT_ONCE,
+        global_concurrency=global_concurrency,
+        polling_interval_sec=engine.POLLING_INTERVAL_SECONDS,
+        on_conflict="always_update",
+    )
+
+
 def _workflow(work: JobWork[Any]) -> Any:
-    def run(job_id: int) -> None:
-        work.run(job_id)
+    def run(job_id: int, attempt: int) -> None:
+        work.run(job_id, attempt)
 
     return run

@@ -1,33 +1,32 @@
-"""What every kind of job does alike: steps that may run twice, one ending, and nothing left behind by the others.
+"""What every kind of job does alike: its steps in order, retries, one ending, and nothing left behind by the others.
 
-A step returns plain JSON. It never raises for what went wrong with the job: it ends the job itself, and says so. So a
-replay after a crash meets the same decisions, and an exception that does leave a step means that edgepack's own
-database failed; the engine then tries the step again.
+A step never raises for what went wrong with the job: it ends the job itself and tells that there is nothing more to do.
+An exception that does leave a step means that edgepack's own database failed; the engine then tries the step again, and
+when the workflow itself fails, the reaper begins another attempt.
 """
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
-import sqlalchemy as sa
 from dbos import DBOS
 
 from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.database.jobs import JobTable
 from edgepack.database.records import CompilationJob, EdgePackagingJob
-from edgepack.errors import EdgepackError
-from edgepack.jobs.lifecycle import FAILED, FINAL, INPROGRESS, STOPPED, STOPPING, may_become
-from edgepack.objects.errors import StoreUnavailableError
+from edgepack.errors import ArtifactError, EdgepackError
+from edgepack.jobs.attempt import Attempt, Clock, Job, JobStoppedError, JobSupersededError
+from edgepack.jobs.lifecycle import FAILED, MAX_DEATHS, STOPPED
+from edgepack.objects.errors import ObjectStoreError
 
 if TYPE_CHECKING:
     from dbos import StepOptions
 
 log = logging.getLogger(__name__)
 
-Job = TypeVar("Job", EdgePackagingJob, CompilationJob)
-Facts = dict[str, Any]
-Clock = Callable[[], int]
+Step = tuple[str, Callable[[], None]]
+"""A name, under which the engine records it, and what to do."""
 
 STATUS_CHECK_SECONDS = 0.25
 """How often a running job asks whether it should stop: bounds how long Stop takes while bytes flow."""
@@ -44,13 +43,16 @@ DATABASE_RETRIES: Mapping[str, Any] = {
     "should_retry": lambda error: isinstance(error, DatabaseUnavailableError),
 }
 
+STOPPED_MESSAGE = "Stopped at the caller's request."
+NOTHING_LEFT = "Nothing was left in the output location."
+DEFECT_MESSAGE = "InternalFailure: the worker met a defect of its own; its log has the details."
 
-class JobStoppedError(Exception):
-    """Raised inside a step when the job's status has become STOPPING; ends it as STOPPED."""
 
+class PoisonJobError(ArtifactError):
+    """Several workers have died on the job. It is the cause and not the victim: it ran alone on the last of them."""
 
-class JobSupersededError(Exception):
-    """Raised inside a step when another worker has taken the job over, or it has ended: leave without a trace."""
+    code = "PoisonJob"
+    advice = "The model artifact may be at fault; the workers' logs say how they ended."
 
 
 def system_clock() -> int:
@@ -58,8 +60,13 @@ def system_clock() -> int:
     return time.time_ns() // 1000
 
 
+def _require_harmless(job: EdgePackagingJob | CompilationJob) -> None:
+    if job.deaths >= MAX_DEATHS:
+        raise PoisonJobError(f"{job.deaths} workers died while they ran this job.")
+
+
 class JobWork(Generic[Job]):
-    """A kind of job: its steps in order and what it must remove when it ends without a result.
+    """A kind of job: its steps, and what it must remove when it ends without a result.
 
     Args:
         database: Where the job's row is.
@@ -75,169 +82,99 @@ class JobWork(Generic[Job]):
         self.jobs: JobTable[Job] = jobs
         self.clock = clock
 
-    def steps(self) -> list[tuple[str, Callable[[Job, Facts], Facts]]]:
-        """The steps in order; each takes the job and the facts so far and returns the facts it adds."""
+    def steps(self, attempt: Attempt[Job]) -> Sequence[Step]:
+        """The steps of one attempt, in order; they share what they find out. Each may run twice, and leaves one result.
+
+        Raises from a step:
+            EdgepackError: Ends the job as FAILED, with the error's message and advice.
+            JobStoppedError: Ends it as STOPPED.
+            JobSupersededError: Ends the attempt and nothing else.
+        """
         raise NotImplementedError
 
-    def clean_up(self, job: Job) -> None:
-        """Remove what the job may have written; may run twice."""
+    def clean_up(self, attempt: Attempt[Job]) -> None:
+        """Remove what this attempt and the ones before it may have written; may run twice.
+
+        Raises:
+            EdgepackError: Something could not be removed.
+        """
         raise NotImplementedError
-
-    def run(self, job_id: int) -> None:
-        """Run the workflow: inside the engine, on a worker."""
-        facts: Facts = {}
-        for name, step in self.steps():
-            result = self._run_step(name, step, job_id, facts)
-            if result["ended"]:
-                return
-            facts |= result["facts"]
-
-    def _run_step(self, name: str, step: Callable[[Job, Facts], Facts], job_id: int, facts: Facts) -> Facts:
-        def guarded() -> Facts:
-            return self._guarded(step, job_id, facts)
-
-        options = cast("StepOptions", {"name": name, **DATABASE_RETRIES})
-        return DBOS.run_step(options, guarded)
-
-    def advance(self, job: Job, **values: Any) -> Job:
-        """Move a job to (or keep it at) INPROGRESS.
-
-        Raises:
-            JobStoppedError: A Stop request came first.
-            JobSupersededError: The job is no longer this worker's.
-        """
-        return self.change(job, to=INPROGRESS, **values)
-
-    def change(self, job: Job, *, to: str, outcome: Mapping[str, Any] | None = None, **values: Any) -> Job:
-        """One conditional update to the status `to`, from the statuses that lead there, in this worker's name.
-
-        Raises:
-            JobStoppedError: The job is STOPPING, which does not lead there.
-            JobSupersededError: The job has ended or was handed to another worker.
-        """
-        with self.database.write() as connection:
-            changed = self.jobs.change(
-                connection,
-                job.id,
-                expected=may_become(to),
-                attempt=job.recoveries,
-                outcome=outcome,
-                status=to,
-                modified_at=self.clock(),
-                **values,
-            )
-        if changed is None:
-            self.require_running(job)
-            raise JobSupersededError
-        return changed
-
-    def require_running(self, job: Job) -> None:
-        """Go on only while the job is this worker's and nobody asked it to stop.
-
-        Raises:
-            JobStoppedError: The job is STOPPING.
-            JobSupersededError: The job has ended or was handed to another worker.
-        """
-        with self.database.read() as connection:
-            status, recoveries = self.jobs.standing(connection, job.id)
-        if recoveries != job.recoveries or status in FINAL or status is None:
-            raise JobSupersededError
-        if status == STOPPING:
-            raise JobStoppedError
-
-    def _guarded(self, step: Callable[[Job, Facts], Facts], job_id: int, facts: Facts) -> Facts:
-        with self.database.read() as connection:
-            job = self.jobs.by_id(connection, job_id)
-        if job is None or job.status in FINAL:
-            return {"ended": True}
-        try:
-            return {"ended": False, "facts": self._patiently(step, job, facts)}
-        except JobSupersededError:
-            log.warning("%s is no longer this worker's job", job.arn)
-        except JobStoppedError:
-            self._end(job, STOPPED, "Stopped at the caller's request. Nothing was left in the output location.")
-        except DatabaseUnavailableError:
-            raise
-        except EdgepackError as error:
-            log.info("%s failed: %s", job.arn, error.message)
-            self._end(job, FAILED, error.diagnostics())
-        except Exception:
-            log.exception("%s failed on a defect", job.arn)
-            self._end(job, FAILED, "InternalFailure: the worker met a defect of its own; its log has the details.")
-        return {"ended": True}
-
-    def _patiently(self, step: Callable[[Job, Facts], Facts], job: Job, facts: Facts) -> Facts:
-        for attempt in range(STORE_ATTEMPTS):
-            try:
-                return step(job, facts)
-            except StoreUnavailableError as error:
-                if attempt == STORE_ATTEMPTS - 1:
-                    raise
-                log.warning("%s: %s Trying again.", job.arn, error.message)
-                self._wait(job, STORE_BACKOFF_SECONDS * 2**attempt)
-        raise AssertionError  # the loop returns or raises
-
-    def _wait(self, job: Job, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            self.require_running(job)
-            time.sleep(STATUS_CHECK_SECONDS)
-
-    def _end(self, job: Job, status: str, message: str) -> None:
-        """End a job without a result: first remove what it wrote, then say so."""
-        try:
-            self.clean_up(job)
-        except EdgepackError as error:
-            message += f" What it had written could not be removed: {error.message}"
-            log.warning("%s: clean-up failed: %s", job.arn, error.message)
-        try:
-            self.change(job, to=status, **self.ending(status, message))
-        except JobStoppedError:  # a Stop request that came while the failure was being recorded
-            self.change(job, to=STOPPED, **self.ending(STOPPED, f"Stopped at the caller's request. {message}"))
-        except JobSupersededError:
-            log.warning("%s was ended by somebody else", job.arn)
 
     def ending(self, status: str, message: str) -> dict[str, Any]:
         """The columns that a final state without a result sets."""
         raise NotImplementedError
 
-    def count_recovery(self, workflow_id: str, *, died: bool) -> int:
-        """Count a hand-over; from now on the former worker's writes are refused. How many workers died on the job."""
-        table = self.jobs.table
-        update = (
-            sa.update(table)
-            .where(table.c.workflow_id == workflow_id)
-            .values(recoveries=table.c.recoveries + 1, deaths=table.c.deaths + int(died))
-            .returning(table.c.deaths)
-        )
-        with self.database.write() as connection:
-            return connection.execute(update).scalar() or 0
+    def run(self, job_id: int, number: int) -> None:
+        """Run one attempt: a workflow's body, inside the engine, on a worker."""
+        attempt = Attempt(self.database, self.jobs, self.clock, job_id=job_id, number=number)
+        for name, step in self.steps(attempt):
+            options = cast("StepOptions", {"name": name, **DATABASE_RETRIES})
+            if not DBOS.run_step(options, self.perform, attempt, step):
+                return
 
-    def active_workflows(self, statuses: Collection[str]) -> list[str]:
-        """Workflow ids of jobs that have not ended."""
-        table = self.jobs.table
-        query = sa.select(table.c.workflow_id).where(table.c.status.in_(statuses))
-        with self.database.read() as connection:
-            return list(connection.execute(query).scalars())
+    def perform(self, attempt: Attempt[Job], step: Callable[[], None]) -> bool:
+        """Do one step, or end the job; whether there is more to do.
 
-    def fail_poison(self, workflow_id: str) -> bool:
-        """Fail a job that has outlived too many workers."""
-        return self._close(
-            workflow_id, "Several workers died while they ran this job. The model artifact may be at fault."
-        )
-
-    def fail_abandoned(self, workflow_id: str) -> bool:
-        """Fail a job whose workflow ended without ending it; whether there was one."""
-        return self._close(
-            workflow_id, "InternalFailure: the workflow ended without a result; the worker's log has the details."
-        )
-
-    def _close(self, workflow_id: str, message: str) -> bool:
-        table = self.jobs.table
-        with self.database.read() as connection:
-            rows = list(connection.execute(sa.select(table).where(table.c.workflow_id == workflow_id)).mappings())
-        for job in self.jobs.records(rows):
-            if job.status not in FINAL:
-                self._end(job, STOPPED if job.status == STOPPING else FAILED, message)
-                return True
+        Raises:
+            DatabaseUnavailableError: The job could neither go on nor be ended.
+        """
+        try:
+            attempt.refresh()
+            _require_harmless(attempt.job)
+            self._with_retries(attempt, step)
+        except JobSupersededError:
+            log.warning("attempt %d is no longer the current one", attempt.number)
+        except JobStoppedError:
+            self._end(attempt, STOPPED, STOPPED_MESSAGE)
+        except DatabaseUnavailableError:
+            raise
+        except EdgepackError as error:
+            log.info("%s failed: %s", attempt.job.arn, error.message)
+            self._end(attempt, FAILED, error.diagnostics())
+        except Exception:
+            log.exception("%s failed on a defect", attempt.job.arn)
+            self._end(attempt, FAILED, DEFECT_MESSAGE)
+        else:
+            return True
         return False
+
+    def _with_retries(self, attempt: Attempt[Job], step: Callable[[], None]) -> None:
+        for number in range(1, STORE_ATTEMPTS):
+            try:
+                return step()
+            except ObjectStoreError as error:
+                if not error.retryable:
+                    raise
+                log.warning("%s: %s Trying again.", attempt.job.arn, error.message)
+                self._wait(attempt, STORE_BACKOFF_SECONDS * 2 ** (number - 1))
+        return step()
+
+    def _wait(self, attempt: Attempt[Job], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            attempt.require_running()
+            time.sleep(STATUS_CHECK_SECONDS)
+
+    def _end(self, attempt: Attempt[Job], status: str, message: str) -> None:
+        """End a job without a result: first remove what it wrote, then say so.
+
+        Only an attempt that is still the current one removes anything, and none removes what a later one wrote.
+        """
+        try:
+            attempt.refresh()
+            message = f"{message} {self._cleaned_up(attempt, status)}".rstrip()
+            try:
+                attempt.change(to=status, **self.ending(status, message))
+            except JobStoppedError:  # a Stop request that came while the failure was being recorded
+                attempt.change(to=STOPPED, **self.ending(STOPPED, f"{STOPPED_MESSAGE} {message}"))
+        except JobSupersededError:
+            log.warning("attempt %d was superseded before it could end the job", attempt.number)
+
+    def _cleaned_up(self, attempt: Attempt[Job], status: str) -> str:
+        """What is to be said of the output location."""
+        try:
+            self.clean_up(attempt)
+        except EdgepackError as error:
+            log.warning("%s: clean-up failed: %s", attempt.job.arn, error.message)
+            return f"What it had written could not be removed: {error.message}"
+        return NOTHING_LEFT if status == STOPPED else ""

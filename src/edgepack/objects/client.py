@@ -1,8 +1,8 @@
-"""The one way this service makes an S3 client: pinned to its own settings, deaf to the environment it was started in.
+"""The one way this service makes S3 clients: pinned to its own settings, deaf to the environment it was started in.
 
 A user's ``AWS_PROFILE``, ``AWS_ENDPOINT_URL_S3`` or ``~/.aws/config`` are made for that user's own commands (and
 `edgepack env` prints some of them); none of them may send the service's requests elsewhere or sign them as somebody
-else.
+else. Only the proxy that a network asks for (``HTTPS_PROXY``) is taken from there, and never for this very machine.
 """
 
 import ipaddress
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 5.0
 """How long a TCP connection may take."""
 
-READ_SECONDS: Final = 120.0
+SILENT_SECONDS: Final = 60.0
 """How long the store may be silent. A server-side copy of a part says nothing until it is done."""
 
-TOTAL_ATTEMPTS: Final = 4
+TOTAL_ATTEMPTS: Final = 3
 """Tries of one request, the first included, with botocore's own back-off (at most 20 s) between them."""
+
+RANGE_SILENT_SECONDS: Final = 10.0
+"""How long the store may be silent while a range is read. A job that is stopped waits for the reads on their way."""
 
 POOL_CONNECTIONS: Final = 16
 """Kept connections of one client: readers, copiers and uploaders of one pass at once, and some to spare."""
@@ -78,35 +81,39 @@ class Connection:
             return host == "localhost"
 
 
-def make_client(connection: Connection) -> "S3Client":
-    """Make an S3 client. It may be shared between threads.
+def make_clients(connection: Connection) -> "tuple[S3Client, S3Client]":
+    """Make two S3 clients, which may be shared between threads: one for everything, and one for reading ranges.
 
+    The latter does not retry by itself and does not wait long: whoever reads ranges knows better when to stop trying.
     Importing botocore and loading its S3 model takes about 0.3 s and 50 MB, hence the imports inside.
     """
     import botocore.session  # noqa: PLC0415 - costly, see above
 
     session = botocore.session.Session(session_vars=_deaf_variables(botocore.session.Session.SESSION_VARIABLES))
-    client = session.create_client(
-        "s3",
-        region_name=connection.region,
-        endpoint_url=connection.endpoint,
-        aws_access_key_id=connection.access_key,
-        aws_secret_access_key=connection.secret_key,
-        aws_session_token=connection.session_token,
-        verify=str(connection.ca_bundle) if connection.ca_bundle is not None else True,
-        config=_config(connection),
+    everything, ranges = (
+        session.create_client(
+            "s3",
+            region_name=connection.region,
+            endpoint_url=connection.endpoint,
+            aws_access_key_id=connection.access_key,
+            aws_secret_access_key=connection.secret_key,
+            aws_session_token=connection.session_token,
+            verify=str(connection.ca_bundle) if connection.ca_bundle is not None else True,
+            config=_config(connection, silent_seconds=silent_seconds, attempts=attempts),
+        )
+        for silent_seconds, attempts in ((SILENT_SECONDS, TOTAL_ATTEMPTS), (RANGE_SILENT_SECONDS, 1))
     )
-    return cast("S3Client", client)
+    return cast("S3Client", everything), cast("S3Client", ranges)
 
 
-def _config(connection: Connection) -> Any:
-    from botocore.config import Config  # noqa: PLC0415 - costly, see make_client
+def _config(connection: Connection, *, silent_seconds: float, attempts: int) -> Any:
+    from botocore.config import Config  # noqa: PLC0415 - costly, see make_clients
 
     options: dict[str, Any] = {
         "signature_version": "s3v4",
         "connect_timeout": CONNECT_SECONDS,
-        "read_timeout": READ_SECONDS,
-        "retries": {"mode": "standard", "total_max_attempts": TOTAL_ATTEMPTS},
+        "read_timeout": silent_seconds,
+        "retries": {"mode": "standard", "total_max_attempts": attempts},
         "max_pool_connections": POOL_CONNECTIONS,
         "tcp_keepalive": True,
         "ignore_configured_endpoint_urls": True,
@@ -149,7 +156,7 @@ def translated(address: S3Address, action: str, *, kms_key_id: str | None = None
     Raises:
         ObjectStoreError: One of its subclasses, instead of the original, which is kept as the cause.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - costly, see make_client
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - costly, see make_clients
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with botocore
 
     try:

@@ -165,14 +165,19 @@ class EmbeddedStore:
         try:
             self._wait(lambda: _listens(ports.filer_grpc), "its files")
             with self._configure(program, ports) as shell:
-                self._wait(lambda: self._answers(self._credentials[0]), "S3")
-                self._check_configured(shell)
+                try:
+                    self._wait(lambda: self._answers(self._credentials[0]), "S3")
+                    self._check_configured(shell)
+                except BaseException:
+                    shell.kill()  # without a store it would try for ever to reach one
+                    raise
         except StateError:
             lost_a_port = not self._process.alive and not all(is_free(port) for port in ports.helpers())
             if last or not lost_a_port:
                 raise
             return False
         self._folder.note_ports(ports)
+        self._requested_port = ports.s3  # where clients look for it, should it have to be started again
         return True
 
     def _answers(self, credential: StoreCredential) -> bool:
@@ -197,7 +202,6 @@ class EmbeddedStore:
         try:
             said, _ = shell.communicate(timeout=START_SECONDS)
         except subprocess.TimeoutExpired:
-            shell.kill()
             raise StateError("The embedded store's shell did not end.") from None
         if b'"fsync":  true' not in said and b'"fsync": true' not in said:
             raise StateError(

@@ -1,7 +1,7 @@
 """What can go wrong at the object store, as types a caller can act on.
 
 Every error of botocore, and of the connections under it, becomes one of these before it leaves the room. `retryable`
-says whether the same call may succeed later without anybody changing anything.
+says whether the same work, begun anew, may succeed later without anybody changing anything.
 """
 
 from typing import ClassVar, Final
@@ -57,6 +57,20 @@ class UploadNotFoundError(ObjectStoreError):
 
     code = "NoSuchUpload"
     advice = "Start again."
+    retryable = True
+
+
+class TargetChangedError(ObjectStoreError):
+    """Somebody else has written the object that was to be written, since it was looked at. It was left alone."""
+
+    code = "TargetChanged"
+    advice = "Look who writes there, then create the job again, perhaps with another output location."
+
+
+class TargetContendedError(ObjectStoreError):
+    """Another attempt at the same job has written the object since it was looked at. Look again."""
+
+    code = "TargetContended"
     retryable = True
 
 

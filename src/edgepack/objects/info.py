@@ -7,7 +7,37 @@ from typing import Any, Final
 from edgepack.objects.address import S3Address
 
 OWNER_METADATA: Final = "edgepack-owner"
-"""User metadata in which a job leaves its ARN on what it writes, so that only its own is ever removed for it."""
+CREATED_METADATA: Final = "edgepack-created-at"
+ATTEMPT_METADATA: Final = "edgepack-attempt"
+"""User metadata in which a job leaves its mark on what it writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Whose an object is: only its own is ever removed for a job, and nothing of a later attempt for a former one.
+
+    Attributes:
+        owner: The job's ARN.
+        created_at: When the job was created, in microseconds since the epoch: the name of a deleted job may be used
+            again, and the new one must not take the old one's objects for its own.
+        attempt: Number of the attempt at the job.
+    """
+
+    owner: str
+    created_at: int
+    attempt: int
+
+    def is_same_job(self, other: "Mark | None") -> bool:
+        """Whether both are marks of one job."""
+        return other is not None and (self.owner, self.created_at) == (other.owner, other.created_at)
+
+    def metadata(self) -> dict[str, str]:
+        """The mark as an object's user metadata."""
+        return {
+            OWNER_METADATA: self.owner,
+            CREATED_METADATA: str(self.created_at),
+            ATTEMPT_METADATA: str(self.attempt),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +51,7 @@ class ObjectInfo:
             in parts, or encrypted, it is something else on every store.
         version_id: The version's id where the bucket keeps versions.
         kms_key_id: The KMS key that encrypts it, as the store names it, or None.
-        owner: The ARN that its writer gave as its own (`OWNER_METADATA`), or None.
+        mark: The mark that an edgepack job has left on it, or None.
     """
 
     address: S3Address
@@ -29,7 +59,7 @@ class ObjectInfo:
     etag: str
     version_id: str | None = None
     kms_key_id: str | None = None
-    owner: str | None = None
+    mark: Mark | None = None
 
     @property
     def pin(self) -> dict[str, Any]:
@@ -46,8 +76,17 @@ def info_from_head(address: S3Address, answer: Mapping[str, Any]) -> ObjectInfo:
         etag=str(answer["ETag"]),
         version_id=answer.get("VersionId"),
         kms_key_id=answer.get("SSEKMSKeyId"),
-        owner=answer.get("Metadata", {}).get(OWNER_METADATA),
+        mark=_mark(answer.get("Metadata", {})),
     )
+
+
+def _mark(metadata: Mapping[str, str]) -> Mark | None:
+    owner, created_at, attempt = (
+        metadata.get(name, "") for name in (OWNER_METADATA, CREATED_METADATA, ATTEMPT_METADATA)
+    )
+    if not (owner and created_at.isdecimal() and attempt.isdecimal()):
+        return None
+    return Mark(owner=owner, created_at=int(created_at), attempt=int(attempt))
 
 
 def is_key(found: str, *, asked: str) -> bool:

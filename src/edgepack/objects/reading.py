@@ -5,7 +5,7 @@ One stream of one connection is bound by its round trips on a real network and, 
 was looked at, so that an object replaced halfway gives an error and never a mixture of two.
 """
 
-import time
+import threading
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,11 +24,11 @@ RANGE_BYTES: Final = 2 << 20
 READ_AHEAD: Final = 4
 """Ranges being fetched or waiting at any moment: with the one in use, 10 MiB of buffers at most."""
 
-RANGE_ATTEMPTS: Final = 4
-"""Tries of one range whose body broke off; botocore itself retries only up to the answer's headers."""
+RANGE_ATTEMPTS: Final = 5
+"""Tries of one range."""
 
-FIRST_PAUSE_SECONDS: Final = 0.05
-"""Pause after the first broken body; it doubles each time."""
+FIRST_PAUSE_SECONDS: Final = 0.1
+"""Pause after the first try that failed; it doubles each time."""
 
 
 def stream_ranges(client: "S3Client", info: ObjectInfo, *, start: int, end: int) -> Generator[bytes, None, None]:
@@ -49,12 +49,14 @@ def stream_ranges(client: "S3Client", info: ObjectInfo, *, start: int, end: int)
     """
     starts = iter(range(start, end, RANGE_BYTES))
     waiting: deque[Future[bytes]] = deque()
+    abandoned = threading.Event()
     with ThreadPoolExecutor(READ_AHEAD, thread_name_prefix="read-range") as pool:
 
         def fetch_next() -> None:
             first = next(starts, None)
             if first is not None:
-                waiting.append(pool.submit(read_range, client, info, start=first, end=min(first + RANGE_BYTES, end)))
+                last = min(first + RANGE_BYTES, end)
+                waiting.append(pool.submit(read_range, client, info, start=first, end=last, abandoned=abandoned))
 
         try:
             for _ in range(READ_AHEAD):
@@ -65,32 +67,38 @@ def stream_ranges(client: "S3Client", info: ObjectInfo, *, start: int, end: int)
                 yield chunk
                 del chunk  # or it would live on while the next range is awaited
         finally:
+            abandoned.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def read_range(client: "S3Client", info: ObjectInfo, *, start: int, end: int) -> bytes:
-    """Read one range whole, again if its body breaks off.
+def read_range(
+    client: "S3Client", info: ObjectInfo, *, start: int, end: int, abandoned: threading.Event | None = None
+) -> bytes:
+    """Read one range whole, again if the store is not available or its answer breaks off.
 
     Args:
-        client: An S3 client.
+        client: An S3 client that does not retry by itself.
         info: The version to read.
         start: First byte's offset.
         end: Offset after the last byte, greater than `start`.
+        abandoned: Set when nobody wants the range any more: it is not tried again then.
 
     Returns:
         Exactly ``end - start`` bytes.
 
     Raises:
         ObjectChangedError: The object is no longer that version.
-        StoreUnavailableError: Every try broke off.
+        StoreUnavailableError: Every try failed, or the range was abandoned.
         ObjectStoreError: Any other failure.
     """
+    abandoned = abandoned or threading.Event()
     pause = FIRST_PAUSE_SECONDS
     for _ in range(RANGE_ATTEMPTS - 1):
         try:
             return _read_once(client, info, start, end)
         except StoreUnavailableError:
-            time.sleep(pause)
+            if abandoned.wait(pause):
+                raise
             pause *= 2
     return _read_once(client, info, start, end)
 

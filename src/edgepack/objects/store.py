@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack.objects.address import S3Address
-from edgepack.objects.client import Connection, make_client, translated
+from edgepack.objects.client import Connection, make_clients, translated
 from edgepack.objects.errors import BucketNotFoundError, ObjectChangedError, ObjectNotFoundError
-from edgepack.objects.info import ObjectInfo, info_from_head
+from edgepack.objects.info import Mark, ObjectInfo, info_from_head
 from edgepack.objects.reading import read_range, stream_ranges
-from edgepack.objects.upload import PACKAGE_TYPE, Upload, abort_upload, begin_upload, encryption, ownership
+from edgepack.objects.upload import PACKAGE_TYPE, Upload, abort_upload, begin_upload, condition, encryption, marking
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -83,6 +83,18 @@ class ObjectStore:
             raise ObjectNotFoundError(f"There is no object {address}.") from error
         return info_from_head(address, answer)
 
+    def find(self, address: S3Address) -> ObjectInfo | None:
+        """Look whether there is an object; None if there is none.
+
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+            ObjectStoreError: Any other failure.
+        """
+        try:
+            return self.head(address)
+        except ObjectNotFoundError:
+            return None
+
     def stream(self, info: ObjectInfo, *, start: int = 0, end: int | None = None) -> Generator[bytes, None, None]:
         """Read a version's bytes from `start` up to `end` (not included) in order; see `reading.stream_ranges`.
 
@@ -90,7 +102,7 @@ class ObjectStore:
             ObjectChangedError: The object was replaced while it was being read.
             ObjectStoreError: Any other failure.
         """
-        return stream_ranges(self._client, info, start=start, end=info.size if end is None else end)
+        return stream_ranges(self._clients[1], info, start=start, end=info.size if end is None else end)
 
     def read_range(self, info: ObjectInfo, *, start: int, end: int) -> bytes:
         """Read the bytes from `start` up to `end` (not included) of a version, cut at its end.
@@ -100,16 +112,17 @@ class ObjectStore:
             ObjectStoreError: Any other failure.
         """
         end = min(end, info.size)
-        return read_range(self._client, info, start=start, end=end) if start < end else b""
+        return read_range(self._clients[1], info, start=start, end=end) if start < end else b""
 
-    def put(
+    def put(  # noqa: PLR0913 - keyword-only
         self,
         address: S3Address,
         data: bytes,
         *,
         kms_key_id: str | None = None,
-        owner: str | None = None,
+        mark: Mark | None = None,
         only_if_absent: bool = False,
+        only_if: ObjectInfo | None = None,
     ) -> ObjectInfo:
         """Write a small object in one request, whole or not at all.
 
@@ -117,23 +130,23 @@ class ObjectStore:
             address: Where to; what is there is replaced.
             data: The content; at most 5 GiB.
             kms_key_id: KMS key to encrypt under, or None for the bucket's own default.
-            owner: The ARN to mark the object with.
+            mark: What to mark the object with.
             only_if_absent: Refuse to replace an object that is there.
+            only_if: Refuse to replace another object than this one.
 
         Raises:
-            ObjectChangedError: There is an object and `only_if_absent` is set, or it was replaced right after.
+            ObjectChangedError: Another object is there than was said.
             ObjectStoreError: Any other failure.
         """
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if only_if_absent else {}
         with translated(address, "write", kms_key_id=kms_key_id):
             answer = self._client.put_object(
                 Bucket=address.bucket,
                 Key=address.key,
                 Body=data,
                 ContentType=PACKAGE_TYPE,
-                **condition,
+                **condition(only_if_absent=only_if_absent, only_if=only_if),
                 **encryption(kms_key_id),
-                **ownership(owner),
+                **marking(mark),
             )
         return ObjectInfo(
             address=address,
@@ -141,7 +154,7 @@ class ObjectStore:
             etag=answer["ETag"],
             version_id=answer.get("VersionId"),
             kms_key_id=answer.get("SSEKMSKeyId"),
-            owner=owner,
+            mark=mark,
         )
 
     def delete_if_unchanged(self, info: ObjectInfo) -> bool:
@@ -165,20 +178,20 @@ class ObjectStore:
             return True
         return True
 
-    def begin_upload(self, address: S3Address, *, kms_key_id: str | None = None, owner: str | None = None) -> Upload:
+    def begin_upload(self, address: S3Address, *, kms_key_id: str | None = None, mark: Mark | None = None) -> Upload:
         """Open a multipart upload. It takes room in the store until it is completed or aborted: note its `upload_id`.
 
         Args:
             address: Where the object is to be.
             kms_key_id: KMS key to encrypt under, or None for the bucket's own default.
-            owner: The ARN to mark the object with.
+            mark: What to mark the object with.
 
         Raises:
             BucketNotFoundError: There is no such bucket.
             StoreAccessDeniedError: Nothing may be written there.
             ObjectStoreError: Any other failure.
         """
-        return begin_upload(self._client, address, kms_key_id=kms_key_id, owner=owner)
+        return begin_upload(self._client, address, kms_key_id=kms_key_id, mark=mark)
 
     def abort_upload(self, address: S3Address, upload_id: str) -> None:
         """Abort an upload that another process (one that crashed) has left; no error if it is gone already.
@@ -221,6 +234,10 @@ class ObjectStore:
         except ObjectNotFoundError as error:
             raise BucketNotFoundError(f"There is no bucket {address.bucket!r}.") from error
 
-    @cached_property
+    @property
     def _client(self) -> "S3Client":
-        return make_client(self.connection)
+        return self._clients[0]
+
+    @cached_property
+    def _clients(self) -> "tuple[S3Client, S3Client]":
+        return make_clients(self.connection)

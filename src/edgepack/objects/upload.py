@@ -7,8 +7,9 @@ What was found of SeaweedFS 4.48 (boto3 1.44) and is relied on here, all of it a
 * UploadPartCopy takes byte ranges that cross the stored chunks and honours CopySourceIfMatch (412). It decrypts an
   SSE-S3 source and encrypts for an SSE-S3 target. Copied bytes went at 130-175 MB/s, uploaded ones at 95-100 MB/s.
 * The ETag of a copied part comes without quotes and is not an MD5 (``…-3``), so it is only ever handed back as it came.
-* Parts below 5 MiB other than the last are refused at completion (EntityTooSmall), a wrong ETag likewise (InvalidPart),
-  and completing twice answers the same object again.
+* A write or a completion with If-None-Match: * or If-Match is refused (412) when something else stands there, and also
+  when it is repeated after it succeeded.
+* Parts below 5 MiB other than the last are refused at completion (EntityTooSmall), a wrong ETag likewise (InvalidPart).
 
 Parts are numbered from 1 without gaps because AWS refuses gaps where a bucket's checksums are composite.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from edgepack.objects.address import S3Address
 from edgepack.objects.client import translated
 from edgepack.objects.errors import BucketNotFoundError, UploadNotFoundError
-from edgepack.objects.info import OWNER_METADATA, ObjectInfo
+from edgepack.objects.info import Mark, ObjectInfo
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,9 +31,21 @@ PACKAGE_TYPE: Final = "application/gzip"
 """Media type of everything this service writes (RFC 6713)."""
 
 
-def ownership(owner: str | None) -> dict[str, Any]:
-    """The parameters that mark an object as its writer's."""
-    return {} if owner is None else {"Metadata": {OWNER_METADATA: owner}}
+def marking(mark: Mark | None) -> dict[str, Any]:
+    """The parameters that leave a mark on an object."""
+    return {} if mark is None else {"Metadata": mark.metadata()}
+
+
+def condition(*, only_if_absent: bool, only_if: ObjectInfo | None) -> dict[str, Any]:
+    """The parameters that make a write fail unless what stands in its place is what the writer thinks it is.
+
+    Args:
+        only_if_absent: Nothing must be there.
+        only_if: This must be there.
+    """
+    if only_if_absent:
+        return {"IfNoneMatch": "*"}
+    return {} if only_if is None else {"IfMatch": only_if.etag}
 
 
 def encryption(kms_key_id: str | None) -> dict[str, Any]:
@@ -47,13 +60,13 @@ class Upload:
         client: An S3 client.
         address: The object to be.
         upload_id: What the store calls the upload.
-        owner: The ARN that the object is marked with.
+        mark: What the object is marked with.
     """
 
-    def __init__(self, client: "S3Client", address: S3Address, upload_id: str, *, owner: str | None) -> None:
+    def __init__(self, client: "S3Client", address: S3Address, upload_id: str, *, mark: Mark | None) -> None:
         self.address = address
         self.upload_id = upload_id
-        self._owner = owner
+        self._mark = mark
         self._client = client
         self._parts: dict[int, tuple[str, int]] = {}
         self._lock = threading.Lock()
@@ -96,26 +109,35 @@ class Upload:
             )
         self._record(number, answer["CopyPartResult"]["ETag"], last - first + 1)
 
-    def complete(self) -> ObjectInfo:
+    def complete(self, *, only_if_absent: bool = False, only_if: ObjectInfo | None = None) -> ObjectInfo:
         """Make the object of the parts. Nobody sees any of it before.
+
+        Args:
+            only_if_absent: Refuse to replace an object that is there.
+            only_if: Refuse to replace another object than this one.
 
         Returns:
             The new object: its size is the sum of the parts, the rest is what the store answered.
 
         Raises:
+            ObjectChangedError: Another object is there than was said.
             UploadNotFoundError: The upload was aborted meanwhile.
             ObjectStoreError: Any other failure. The upload is still open, so `abort` it.
         """
         parts: Any = [{"PartNumber": number, "ETag": etag} for number, (etag, _) in sorted(self._parts.items())]
         with translated(self.address, "complete"):
-            answer = self._client.complete_multipart_upload(**self._names, MultipartUpload={"Parts": parts})
+            answer = self._client.complete_multipart_upload(
+                **self._names,
+                MultipartUpload={"Parts": parts},
+                **condition(only_if_absent=only_if_absent, only_if=only_if),
+            )
         return ObjectInfo(
             address=self.address,
             size=sum(size for _, size in self._parts.values()),
             etag=answer["ETag"],
             version_id=answer.get("VersionId"),
             kms_key_id=answer.get("SSEKMSKeyId"),
-            owner=self._owner,
+            mark=self._mark,
         )
 
     def abort(self) -> None:
@@ -138,7 +160,7 @@ class Upload:
             self._parts[number] = (etag, size)
 
 
-def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | None, owner: str | None) -> Upload:
+def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | None, mark: Mark | None) -> Upload:
     """Open a multipart upload; see `ObjectStore.begin_upload`."""
     with translated(address, "begin writing", kms_key_id=kms_key_id):
         answer = client.create_multipart_upload(
@@ -146,9 +168,9 @@ def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | No
             Key=address.key,
             ContentType=PACKAGE_TYPE,
             **encryption(kms_key_id),
-            **ownership(owner),
+            **marking(mark),
         )
-    return Upload(client, address, answer["UploadId"], owner=owner)
+    return Upload(client, address, answer["UploadId"], mark=mark)
 
 
 def abort_upload(client: "S3Client", address: S3Address, upload_id: str) -> None:

@@ -4,7 +4,6 @@ import fcntl
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from edgepack.errors import StateError
-from edgepack.objects import tether
+from edgepack.tether import tied
 
 ORPHAN_SECONDS: Final = 10.0
 """How long a program whose keeper was killed may take to close its files; about a second is usual."""
@@ -48,7 +47,7 @@ class TetheredProcess:
         output: Path,
         keep_open: int,
     ) -> None:
-        self._command = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command]
+        self._command = tied(command)
         self._folder, self._environment, self._output, self._keep_open = folder, environment, output, keep_open
         self._process: subprocess.Popen[bytes] | None = None
         self._failure: OSError | None = None

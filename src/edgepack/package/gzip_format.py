@@ -12,6 +12,8 @@ MAGIC = b"\x1f\x8b"
 METHOD_DEFLATE = 8
 FLAG_HEADER_CRC, FLAG_EXTRA, FLAG_NAME, FLAG_COMMENT = 0x02, 0x04, 0x08, 0x10
 FLAGS_RESERVED = 0xE0
+HEADER_CRC_SIZE = 2
+"""Bytes of the header's own checksum, where it has one."""
 
 CANONICAL_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 """The header of every package: no flags, no time, no compression hint, unknown system. Nothing to hide anything in."""
@@ -55,19 +57,19 @@ def read_header(read: ReadExactly) -> int:
         header += size + read(int.from_bytes(size, "little"))
     for flag in (FLAG_NAME, FLAG_COMMENT):
         if flags & flag:
-            header += _zero_terminated(read)
+            header += _zero_terminated(read, at_most=GZIP_HEADER_SIZE_MAX - len(header) - HEADER_CRC_SIZE)
     if flags & FLAG_HEADER_CRC:
-        _check_header_crc(bytes(header), read(2))
-        return len(header) + 2
+        _check_header_crc(bytes(header), read(HEADER_CRC_SIZE))
+        return len(header) + HEADER_CRC_SIZE
     return len(header)
 
 
-def _zero_terminated(read: ReadExactly) -> bytes:
+def _zero_terminated(read: ReadExactly, *, at_most: int) -> bytes:
     text = bytearray()
     while not text.endswith(b"\0"):
+        if len(text) >= at_most:
+            raise GzipError(f"The gzip header is longer than {GZIP_HEADER_SIZE_MAX} bytes.")
         text += read(1)
-        if len(text) > GZIP_HEADER_SIZE_MAX:
-            raise GzipError(f"A name in the gzip header is longer than {GZIP_HEADER_SIZE_MAX} bytes.")
     return bytes(text)
 
 

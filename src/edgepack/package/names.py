@@ -22,6 +22,11 @@ MANIFEST_NAME = "sagemaker_edge_manifest"
 _PLAIN = re.compile(rb"(?:\./)?((?:[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,98}/)*[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,98})")
 """Names that need no further look: relative, ASCII, no empty, `.` or `..` component, each within its bound."""
 
+_STRIPPED = re.compile(r"[:<>\"|?*]|[. ](?:/|\Z)")
+"""What some system does not keep of a name."""
+
+_UNDERSCORED = str.maketrans(dict.fromkeys('<>"|?*', "_"))
+
 _DRIVE = re.compile(r"[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters, line separators and direction overrides: they make a listing show what is not there."""
@@ -74,15 +79,18 @@ def _decoded(raw: bytes) -> str:
 def collision_key(path: str) -> str:
     """What a case-insensitive, Unicode-normalising file system takes the path for.
 
-    Two paths with the same key may be one file. Trailing dots and spaces of components go, as they do on Windows.
+    Two paths with the same key may be one file. As on Windows, trailing dots and spaces of components go, what follows
+    a colon names a stream of the file before it, and readers write an underscore for what no name there can hold. As on
+    HFS+, characters that show nothing are not looked at.
     """
     if path.isascii():
         folded = path.lower()
     else:
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold())
-    if "./" in folded or " /" in folded or folded.endswith((".", " ")):
-        return "/".join(part.rstrip(". ") for part in folded.split("/"))
-    return folded
+        visible = "".join(c for c in unicodedata.normalize("NFD", path).casefold() if unicodedata.category(c) != "Cf")
+        folded = unicodedata.normalize("NFC", visible)
+    if not _STRIPPED.search(folded):
+        return folded
+    return "/".join(part.partition(":")[0].rstrip(". ").translate(_UNDERSCORED) for part in folded.split("/"))
 
 
 class Namespace:
@@ -120,8 +128,8 @@ class Namespace:
         self._files[key] = path
         return path
 
-    def add_directory(self, raw: bytes) -> None:
-        """Take a directory's name (without the trailing slash); raises as `add_file`."""
+    def add_directory(self, raw: bytes) -> str:
+        """Take a directory's name (without the trailing slash); its normalised path. Raises as `add_file`."""
         path = normalised(raw)
         key = self._admitted(path)
         if key in self._listed or key in self._files or self._directories.get(key, path) != path:
@@ -129,6 +137,7 @@ class Namespace:
         self._add_parents(path, key)
         self._listed.add(key)
         self._directories[key] = path
+        return path
 
     def _admitted(self, path: str) -> str:
         self._size_left -= len(path)

@@ -11,6 +11,7 @@ from edgepack.package.inflate import InflateThread
 from edgepack.package.limits import DEFAULT_LIMITS, ArchiveLimits
 from edgepack.package.scan import ArchiveScan, FileEntry, Observer, read_blocks
 from edgepack.package.source import Chunk
+from edgepack.package.tar_stream import TarReader
 
 COMPRESSION_LEVEL = 1
 """Of isal's 0 to 3: weights hardly shrink at any, and higher ones cost time."""
@@ -49,7 +50,8 @@ def repack(
 
     files: list[FileEntry] = []
     inflate = InflateThread(chunks, limits)
-    framing = read_blocks(inflate, limits, files, observe, also=lambda block: take(compressor.compress(block)))
+    reader = TarReader(limits, files.append)
+    framing = read_blocks(inflate, reader, files, observe, also=lambda block: take(compressor.compress(block)))
     take(compressor.flush())
     inflated = inflate.result
     assert inflated is not None

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from edgepack.package.inflate import InflateThread, Seed
 from edgepack.package.limits import DEFAULT_LIMITS, ArchiveLimits
 from edgepack.package.source import Chunk
-from edgepack.package.tar_stream import FileEntry, TarReader
+from edgepack.package.tar_stream import Contents, FileEntry, TarReader
 
-__all__ = ["ArchiveScan", "FileEntry", "Progress", "scan_archive", "scan_tail"]
+__all__ = ["ArchiveScan", "Contents", "FileEntry", "Progress", "scan_archive", "scan_tail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,11 @@ class ArchiveScan:
 
 
 def scan_archive(
-    chunks: Iterable[Chunk], *, limits: ArchiveLimits = DEFAULT_LIMITS, observe: Observer | None = None
+    chunks: Iterable[Chunk],
+    *,
+    limits: ArchiveLimits = DEFAULT_LIMITS,
+    observe: Observer | None = None,
+    contents: Contents | None = None,
 ) -> ArchiveScan:
     """Read a `.tar.gz` once, check every rule about it, and hash each file.
 
@@ -81,17 +85,20 @@ def scan_archive(
             It is not closed here.
         limits: Bounds against decompression bombs.
         observe: Told the progress on the caller's thread; what it raises ends the scan and comes out of it.
+        contents: Takes what the members hold, on the caller's thread, likewise; before the archive is known to be good
+            to its end.
 
     Returns:
         What a manifest needs to know.
 
     Raises:
         ArtifactError: The archive is not acceptable; the subclass says why and the message names the member.
-        BaseException: What `chunks` or `observe` raised. The inflating thread has ended by then.
+        BaseException: What `chunks`, `observe` or `contents` raised. The inflating thread has ended by then.
     """
     files: list[FileEntry] = []
     inflate = InflateThread(chunks, limits)
-    return _result(inflate, read_blocks(inflate, limits, files, observe), files)
+    reader = TarReader(limits, files.append, contents)
+    return _result(inflate, read_blocks(inflate, reader, files, observe), files)
 
 
 def scan_tail(
@@ -118,12 +125,12 @@ def scan_tail(
         ArtifactError: As for `scan_archive`.
     """
     inflate = InflateThread(chunks, limits, seed)
-    return _result(inflate, read_blocks(inflate, limits, files, observe), files)
+    return _result(inflate, read_blocks(inflate, TarReader(limits, files.append), files, observe), files)
 
 
 def read_blocks(
     inflate: InflateThread,
-    limits: ArchiveLimits,
+    reader: TarReader,
     files: list[FileEntry],
     observe: Observer | None,
     *,
@@ -133,12 +140,11 @@ def read_blocks(
 
     Args:
         inflate: The stream; its `result` is set afterwards.
-        limits: Bounds against decompression bombs.
-        files: Receives each file as it is completed.
+        reader: The reader, which fills `files`.
+        files: Each file as it is completed.
         observe: As for `scan_archive`.
         also: Receives each block once the reader has accepted it.
     """
-    reader = TarReader(limits, files.append)
 
     def report() -> None:
         if observe is not None:

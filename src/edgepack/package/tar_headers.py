@@ -14,6 +14,9 @@ BLOCK_SIZE = 512
 
 ZERO_BLOCK = bytes(BLOCK_SIZE)
 
+HEADER_SIZE_FIELD_MAX = 0o77777777777
+"""Largest size that a header's octal field holds, 8 GiB less one byte; beyond it an extended header is needed."""
+
 FILE, DIRECTORY, PAX, PAX_GLOBAL, GNU_LONG_NAME = b"0", b"5", b"x", b"g", b"L"
 
 _UNSUPPORTED = {
@@ -71,6 +74,7 @@ class HeaderReader:
         if sum(block) - sum(checksum) + 256 != _octal(checksum):
             raise TarError("A tar header's checksum is wrong.")
         name = block[:100].rstrip(b"\0")
+        kind = _kind(block[156:157], name)
         tail = block[257:]
         prefix = self._tails.get(tail)
         if prefix is None:
@@ -80,7 +84,7 @@ class HeaderReader:
         if block[100:124] not in self._owners:
             self._check_owner(block[100:124], name)
         _number(block[136:148], name, "modification time")
-        return Header(_kind(block[156:157], name), name, _size(block[124:136], name))
+        return Header(kind, name, _size(block[124:136], name))
 
     def _read_tail(self, tail: bytes, name: bytes) -> bytes:
         magic, devices, prefix, rest = tail[:8], tail[72:88], tail[88:243], tail[243:]

@@ -6,7 +6,7 @@ Nothing is ever extracted. Small members, of which an archive may hold a hundred
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -27,6 +27,7 @@ from edgepack.package.tar_headers import (
     DIRECTORY,
     FILE,
     GNU_LONG_NAME,
+    HEADER_SIZE_FIELD_MAX,
     PAX_GLOBAL,
     ZERO_BLOCK,
     Header,
@@ -58,20 +59,49 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fals
     size: int
 
 
+def _agreed_size(name: bytes, in_header: int, in_extended_header: int) -> int:
+    """A member's size, said twice. Readers without pax (busybox) go by the header, and would find other members."""
+    if in_header != in_extended_header <= HEADER_SIZE_FIELD_MAX:
+        raise UnsupportedMemberError(
+            f"The member {shown(name)} has {in_header} bytes by one header and {in_extended_header} by another."
+        )
+    return in_extended_header
+
+
+class Contents(Protocol):
+    """Takes what the members hold, for whoever unpacks an archive. Every path is normalised and safe."""
+
+    def directory(self, path: str) -> None:
+        """A directory; empty for the folder that the archive is unpacked in."""
+
+    def begin(self, path: str, size: int) -> None:
+        """A regular file of so many bytes begins."""
+
+    def write(self, data: memoryview) -> None:
+        """The next bytes of the file."""
+
+    def end(self) -> None:
+        """The file has had its last byte."""
+
+
 class TarReader:
     """Reads one tar stream.
 
     Args:
         limits: Bounds on members and names.
         on_file: Called with each file as soon as its last byte was seen.
+        contents: Takes the members' contents as well, if anybody wants them.
 
     Attributes:
         size: Bytes fed so far.
     """
 
-    def __init__(self, limits: ArchiveLimits, on_file: Callable[[FileEntry], None]) -> None:
+    def __init__(
+        self, limits: ArchiveLimits, on_file: Callable[[FileEntry], None], contents: Contents | None = None
+    ) -> None:
         self._limits = limits
         self._on_file = on_file
+        self._contents = contents
         self._headers = HeaderReader()
         self._names = Namespace(limits.names_size)
         self._framing = sha256()
@@ -153,9 +183,14 @@ class TarReader:
         path = self._names.add_file(name)
         body_end = position + size
         next_header = body_end + -size % BLOCK_SIZE
+        if self._contents is not None:
+            self._contents.begin(path, size)
         if next_header <= end:
             self._files += 1
             self._on_file(FileEntry(path, sha256(view[position:body_end]).hexdigest(), size))
+            if self._contents is not None:
+                self._contents.write(view[position:body_end])
+                self._contents.end()
             self._gather(view[body_end:next_header])
             self._check_padding(block[body_end:next_header])
             return next_header
@@ -188,7 +223,7 @@ class TarReader:
         if (overrides := self._overrides) is not None:
             self._overrides = None
             name = name if overrides.name is None else overrides.name
-            size = size if overrides.size is None else overrides.size
+            size = size if overrides.size is None else _agreed_size(name, size, overrides.size)
         if b"\0" in name:
             raise TarError(f"The member {shown(name)} has a NUL in its name.")
         if size > self._limits.tar_size:
@@ -200,7 +235,9 @@ class TarReader:
             name, size = self._named_and_sized(header)
             if size:
                 raise UnsupportedMemberError(f"The directory {shown(name)} claims to have {size} bytes of content.")
-            self._names.add_directory(name.removesuffix(b"/"))
+            path = self._names.add_directory(name.removesuffix(b"/"))
+            if self._contents is not None:
+                self._contents.directory(path)
             return
         if self._overrides is not None:
             raise UnsupportedMemberError(f"The extended header {shown(header.name)} follows another one.")
@@ -217,16 +254,23 @@ class TarReader:
         if self._file is not None:
             path, size, digest = self._file
             digest.update(part)
+            if self._contents is not None:
+                self._contents.write(part)
             if not self._body_left:
-                self._file = None
-                self._files += 1
-                self._on_file(FileEntry(path, digest.hexdigest(), size))
+                self._end_file(FileEntry(path, digest.hexdigest(), size))
         else:
             self._gather(part)
             self._extended_data += part
             if not self._body_left:
                 self._end_extended()
         return position + len(part)
+
+    def _end_file(self, entry: FileEntry) -> None:
+        self._file = None
+        self._files += 1
+        self._on_file(entry)
+        if self._contents is not None:
+            self._contents.end()
 
     def _end_extended(self) -> None:
         header, data = self._extended, bytes(self._extended_data)

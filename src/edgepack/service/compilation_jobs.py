@@ -1,7 +1,5 @@
 """CreateCompilationJob, DescribeCompilationJob, ListCompilationJobs, StopCompilationJob, DeleteCompilationJob."""
 
-import uuid
-
 import msgspec
 import sqlalchemy as sa
 
@@ -20,14 +18,14 @@ from edgepack.database import tags
 from edgepack.database.compilation_jobs import compilation_jobs, summary
 from edgepack.database.point_reads import PointRead
 from edgepack.errors import ResourceInUseError, ResourceNotFoundError, ValidationError
-from edgepack.jobs.engine import COMPILATION_QUEUE, COMPILATION_WORKFLOW
+from edgepack.jobs.engine import COMPILATION_QUEUE, COMPILATION_WORKFLOW, new_workflow_id
 from edgepack.jobs.lifecycle import FINAL, STARTING
-from edgepack.objects.address import parse_s3_uri
-from edgepack.service import stopping
+from edgepack.objects.address import parse_object_uri, parse_s3_uri
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
 from edgepack.service.limits import require_room
 from edgepack.service.listing import list_jobs
+from edgepack.service.stopping import stop_job
 from edgepack.service.tags import put_new_tags
 
 SORT_COLUMNS = {"Name": "name", "CreationTime": "created_at", "Status": "status"}
@@ -92,18 +90,17 @@ class CompilationJobs:
             ResourceNotFoundError: There is no such job in the caller's account.
             ValidationError: The job has COMPLETED or FAILED.
         """
-        name, now = request.compilation_job_name, self._context.clock()
-        with self._context.database.write() as connection:
-            job = compilation_jobs.named(connection, caller.account_id, name)
-            if job is None:
-                raise _not_found(name)
-            target = stopping.target(job.status, kind="compilation job", name=name)
-            if target is None:
-                return
-            ended_at = now if target in FINAL else None
-            compilation_jobs.change(
-                connection, job.id, expected={job.status}, status=target, modified_at=now, ended_at=ended_at
-            )
+        name = request.compilation_job_name
+        found = stop_job(
+            self._context,
+            compilation_jobs,
+            account_id=caller.account_id,
+            name=name,
+            kind="compilation job",
+            columns=lambda target: {"ended_at": self._context.clock() if target in FINAL else None},
+        )
+        if not found:
+            raise _not_found(name)
 
     def delete(self, caller: Caller, request: DeleteCompilationJobRequest) -> None:
         """Delete a job that has ended, with its tags; what it wrote to S3 stays.
@@ -125,7 +122,7 @@ class CompilationJobs:
             tags.remove_all(connection, job.arn)
 
     def _insert(self, caller: Caller, request: CreateCompilationJobRequest, arn: str) -> None:
-        now, workflow_id = self._context.clock(), str(uuid.uuid4())
+        now, workflow_id = self._context.clock(), new_workflow_id()
         with self._context.database.write() as connection:
             require_room(
                 connection,
@@ -168,7 +165,7 @@ def _check(request: CreateCompilationJobRequest) -> None:
     output = request.output_config
     if (output.target_device is None) == (output.target_platform is None):
         raise ValidationError("Exactly one of OutputConfig.TargetDevice and OutputConfig.TargetPlatform is required.")
-    parse_s3_uri(request.input_config.s3_uri)
+    parse_object_uri(request.input_config.s3_uri)
     parse_s3_uri(output.s3_output_location)
     parse_compiler_options(output.compiler_options)
 

@@ -1,8 +1,5 @@
 """Access keys: the first one, and the look-up that every signed request makes."""
 
-import time
-from collections.abc import Callable
-
 from edgepack.database import access_keys
 from edgepack.database.engine import Database
 from edgepack.database.records import MICROSECONDS, AccessKey
@@ -10,12 +7,6 @@ from edgepack.errors import StateError
 from edgepack.keys.access_keys import new_access_key, new_user_id
 from edgepack.keys.sealing import SecretBox
 from edgepack.service.caller import Credential
-
-CACHE_SECONDS = 5.0
-"""How long a process trusts what it read of a key: a key that is removed stops working everywhere within this."""
-
-CACHE_SIZE = 10_000
-"""Keys remembered at most; beyond it the cache starts anew."""
 
 
 def secret_context(access_key_id: str) -> bytes:
@@ -70,21 +61,16 @@ def first_key(database: Database, secrets: SecretBox, *, account_id: str) -> tup
 
 
 class CredentialLookup:
-    """Finds the credential of an access key id; remembers it for `CACHE_SECONDS`.
+    """Finds the credential of an access key id.
 
     Args:
         database: Where keys are.
         secrets: Unseals their secrets.
-        monotonic: Seconds, for the cache's age only.
     """
 
-    def __init__(
-        self, database: Database, secrets: SecretBox, *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, database: Database, secrets: SecretBox) -> None:
         self._database = database
         self._secrets = secrets
-        self._monotonic = monotonic
-        self._cache: dict[str, tuple[float, Credential]] = {}
 
     def __call__(self, access_key_id: str) -> Credential | None:
         """The credential, or None for a key that is not known.
@@ -93,20 +79,9 @@ class CredentialLookup:
             DatabaseUnavailableError: The database failed.
             SealError: The data folder's sealing key is not the one the secret was sealed with.
         """
-        now = self._monotonic()
-        cached = self._cache.get(access_key_id)
-        if cached is not None and now - cached[0] < CACHE_SECONDS:
-            return cached[1]
         with self._database.read() as connection:
             key = access_keys.find(connection, access_key_id)
-        if key is None:
-            self._cache.pop(access_key_id, None)
-            return None
-        credential = self._credential(key)
-        if len(self._cache) >= CACHE_SIZE:
-            self._cache.clear()
-        self._cache[access_key_id] = (now, credential)
-        return credential
+        return None if key is None else self._credential(key)
 
     def _credential(self, key: AccessKey) -> Credential:
         return Credential(

@@ -1,6 +1,5 @@
 """CreateEdgePackagingJob, DescribeEdgePackagingJob, ListEdgePackagingJobs, StopEdgePackagingJob."""
 
-import uuid
 from typing import Any
 
 import msgspec
@@ -23,16 +22,21 @@ from edgepack.database.listing import contains
 from edgepack.database.point_reads import PointRead
 from edgepack.database.records import CompilationJob
 from edgepack.errors import ResourceNotFoundError, ValidationError
-from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
-from edgepack.jobs.lifecycle import COMPLETED, STARTING
+from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW, new_workflow_id
+from edgepack.jobs.lifecycle import COMPLETED, STARTING, STOPPED, STOPPING
 from edgepack.jobs.presets import preset_of
 from edgepack.objects.address import S3Address, join_key
-from edgepack.service import stopping
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
 from edgepack.service.limits import require_room
 from edgepack.service.listing import list_jobs
+from edgepack.service.stopping import stop_job
 from edgepack.service.tags import put_new_tags
+
+STOP_MESSAGES = {
+    STOPPED: "Stopped before a worker took it. Nothing was written.",
+    STOPPING: "Stopping at the caller's request.",
+}
 
 SORT_COLUMNS = {
     "NAME": "name",
@@ -123,20 +127,16 @@ class EdgePackagingJobs:
             ValidationError: The job has COMPLETED or FAILED.
         """
         name = request.edge_packaging_job_name
-        with self._context.database.write() as connection:
-            job = edge_packaging_jobs.named(connection, caller.account_id, name)
-            if job is None:
-                raise _not_found(name)
-            target = stopping.target(job.status, kind="edge packaging job", name=name)
-            if target is not None:
-                edge_packaging_jobs.change(
-                    connection,
-                    job.id,
-                    expected={job.status},
-                    status=target,
-                    status_message=stopping.MESSAGES[target],
-                    modified_at=self._context.clock(),
-                )
+        found = stop_job(
+            self._context,
+            edge_packaging_jobs,
+            account_id=caller.account_id,
+            name=name,
+            kind="edge packaging job",
+            columns=lambda target: {"status_message": STOP_MESSAGES[target]},
+        )
+        if not found:
+            raise _not_found(name)
 
     def _require_room(self, connection: Connection, caller: Caller) -> None:
         require_room(
@@ -166,7 +166,7 @@ class EdgePackagingJobs:
         self, connection: Connection, caller: Caller, request: CreateEdgePackagingJobRequest, target: S3Address
     ) -> None:
         now, name = self._context.clock(), request.edge_packaging_job_name
-        workflow_id = str(uuid.uuid4())
+        workflow_id = new_workflow_id()
         values: dict[str, Any] = {
             "account_id": caller.account_id,
             "name": name,

@@ -96,6 +96,7 @@ class Tags:
         if parsed is not None and table is not None:
             job = table.named(connection, caller.account_id, parsed.name)
             if job is not None and job.arn == arn:
+                table.ownership(connection, job.id)  # locks it in a transaction: no two add tags to it at once
                 return
         raise ResourceNotFoundError(f"Could not find the resource {arn}.")
 

@@ -123,10 +123,11 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - keyword-only
     *,
     operations: Operations,
     lookup: Callable[[str], Credential | None],
+    lookup_inline: bool = False,
     region: str,
     clock: Callable[[], float] = time.time,
     limits: Limits = Limits(),  # noqa: B008 - frozen
@@ -135,7 +136,8 @@ def create_app(
 
     Args:
         operations: Handlers by operation name; every name must be one of the contract's.
-        lookup: Finds an active access key by its id; called in a thread, at most every two seconds for each key.
+        lookup: Finds an active access key by its id; called at most every two seconds for each key.
+        lookup_inline: Whether it never waits: then it runs on the event loop, otherwise in a thread.
         region: The region that requests must be signed for.
         clock: Epoch seconds, for signatures and for the expiry of credentials.
         limits: What one caller may ask of the server.
@@ -145,7 +147,7 @@ def create_app(
     """
     page = render_page(version=__version__, region=region, operations=_operations_by_title(operations))
     return App(
-        authenticator=Authenticator(lookup, region=region, clock=clock),
+        authenticator=Authenticator(lookup, inline=lookup_inline, region=region, clock=clock),
         performer=Performer(read_rate=limits.read_rate, work_rate=limits.work_rate),
         bodies=BodyReader(max_bytes=limits.max_body_bytes, seconds=limits.body_seconds),
         operations=operations,

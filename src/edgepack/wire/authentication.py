@@ -20,11 +20,11 @@ KEY_LIFETIME_SECONDS: Final = 2.0
 MAX_KEYS: Final = 1024
 """Derived keys held at once; the oldest goes first."""
 
-LOOKUP_THREADS: Final = 2
-"""Threads for look-ups, apart from the handlers' ones, so that waiting handlers cannot lock callers out."""
+LOOKUP_THREADS: Final = 4
+"""Threads for look-ups that wait, apart from the handlers' ones, so that waiting handlers cannot lock callers out."""
 
 CredentialLookup = Callable[[str], Credential | None]
-"""Finds an active access key by its id; None if there is none. It may wait for a database: it runs in a thread."""
+"""Finds an active access key by its id; None if there is none."""
 
 
 class VerifyingKey(msgspec.Struct, frozen=True):
@@ -53,12 +53,15 @@ class Authenticator:
 
     Args:
         lookup: Finds access keys.
+        inline: Whether it never waits, and runs on the event loop: then nobody who sends unknown keys by the hundred
+            can make others wait for a thread. Otherwise it runs in one.
         region: The region that requests must be signed for.
         clock: Epoch seconds.
     """
 
-    def __init__(self, lookup: CredentialLookup, *, region: str, clock: Callable[[], float]) -> None:
+    def __init__(self, lookup: CredentialLookup, *, inline: bool, region: str, clock: Callable[[], float]) -> None:
         self._lookup = lookup
+        self._inline = inline
         self._threads = Threads("edgepack-lookup", count=LOOKUP_THREADS)
         self._region = region
         self._region_bytes = region.encode()
@@ -98,7 +101,8 @@ class Authenticator:
         self._threads.close()
 
     async def _look_up(self, scope: CredentialScope, now: float) -> VerifyingKey:
-        credential = await self._threads.run(self._lookup, scope.access_key_id)
+        key_id = scope.access_key_id
+        credential = self._lookup(key_id) if self._inline else await self._threads.run(self._lookup, key_id)
         if credential is None:
             self._keys.pop(scope.credential, None)
             raise UnrecognizedClientError(

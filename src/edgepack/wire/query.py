@@ -29,6 +29,9 @@ MAX_FIELDS: Final = 1000
 MAX_DEPTH: Final = 8
 """Parts of a field's name; AssumeRole's deepest has 4 (`Tags.member.1.Key`)."""
 
+MAX_INDEX_DIGITS: Final = len(str(MAX_FIELDS))
+"""Digits of a list member's number: there are no more of them than fields."""
+
 _LIST_MARK: Final = "member"
 _SIGNING_NAMES: Final = frozenset({b"sts"})
 
@@ -130,7 +133,7 @@ def _with_lists(node: Any) -> Any:
         return node
     if set(node) == {_LIST_MARK} and isinstance(node[_LIST_MARK], dict):
         items = node[_LIST_MARK]
-        if not all(key.isascii() and key.isdigit() for key in items):
+        if not all(key.isascii() and key.isdigit() and len(key) <= MAX_INDEX_DIGITS for key in items):
             raise SerializationError("A list's members are not numbered.")
         return [_with_lists(items[key]) for key in sorted(items, key=int)]
     return {name: _with_lists(value) for name, value in node.items()}

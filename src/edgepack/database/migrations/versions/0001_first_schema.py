@@ -1,4 +1,4 @@
-"""The first schema: jobs with their answers, components, tags, access keys, worker heartbeats.
+"""The first schema: jobs with their answers, components, tags, access keys, open uploads, worker heartbeats.
 
 Revision ID: 0001
 Revises:
@@ -40,13 +40,13 @@ def upgrade() -> None:
         sa.Column("request", sa.LargeBinary(), nullable=False),
         sa.Column("artifact_uri", sa.String(length=2048), server_default="", nullable=False),
         sa.Column("artifact_digest", sa.String(length=160), nullable=True),
+        sa.Column("artifact_etag", sa.String(length=256), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("modified_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("workflow_id", sa.String(length=64), nullable=False),
-        sa.Column("upload_id", sa.Text(), nullable=True),
-        sa.Column("recoveries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("attempt", sa.Integer(), server_default="1", nullable=False),
         sa.Column("deaths", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_compilation_jobs")),
     )
@@ -105,8 +105,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("modified_at", sa.BigInteger(), nullable=False),
         sa.Column("workflow_id", sa.String(length=64), nullable=False),
-        sa.Column("upload_id", sa.Text(), nullable=True),
-        sa.Column("recoveries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("attempt", sa.Integer(), server_default="1", nullable=False),
         sa.Column("deaths", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_edge_packaging_jobs")),
     )
@@ -146,7 +145,7 @@ def upgrade() -> None:
     op.create_table(
         "executors",
         sa.Column("executor_id", sa.String(length=255), nullable=False),
-        sa.Column("beat_at", sa.BigInteger(), nullable=False),
+        sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("executor_id", name=op.f("pk_executors")),
     )
     op.create_table(
@@ -163,6 +162,16 @@ def upgrade() -> None:
         sa.Column("value", sa.String(length=256), nullable=False),
         sa.PrimaryKeyConstraint("resource_arn", "key", name=op.f("pk_tags")),
     )
+    op.create_table(
+        "uploads",
+        sa.Column("upload_id", sa.String(length=1024), nullable=False),
+        sa.Column("owner_arn", sa.String(length=1600), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("bucket", sa.String(length=255), nullable=False),
+        sa.Column("key", sa.String(length=1200), nullable=False),
+        sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_uploads")),
+    )
+    op.create_index(op.f("ix_uploads_owner_arn"), "uploads", ["owner_arn"], unique=False)
     op.create_table(
         "compilation_job_answers",
         sa.Column("job_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -1,0 +1,232 @@
+"""Recovery by rows alone: a real engine's tables, workers that exist in them only, and their deaths."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from edgepack.database import executors
+from edgepack.database.compilation_jobs import compilation_jobs
+from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
+from edgepack.database.engine import Database
+from edgepack.database.jobs import JobTable
+from edgepack.database.migrate import upgrade
+from edgepack.database.schema import executors as executors_table
+from edgepack.database.schema import leases
+from edgepack.jobs.compilation import CompilationWork
+from edgepack.jobs.edge_packaging import EdgePackagingWork
+from edgepack.jobs.engine import (
+    COMPILATION_QUEUE,
+    EDGE_PACKAGING_QUEUE,
+    QUARANTINE_QUEUE,
+    WorkQueue,
+    migrate_engine,
+    new_workflow_id,
+)
+from edgepack.jobs.lifecycle import MAX_DEATHS
+from edgepack.jobs.reaper import HOUSEKEEPING_SECONDS, SILENCE_MICROSECONDS, Reaper
+from edgepack.jobs.workflow import JobWork
+from rows import compilation_row, packaging_row
+
+ME = "reaping-worker"
+
+
+@dataclass
+class House:
+    """A database with jobs, and the engine's tables."""
+
+    database: Database
+    queue: WorkQueue
+    works: list[JobWork[Any]]
+    now: float = 0.0
+
+    def reaper(self, executor_id: str = ME) -> Reaper:
+        self.alive(executor_id)
+        return Reaper(self.database, self.queue, self.works, executor_id=executor_id, monotonic=lambda: self.now)
+
+    def alive(self, executor_id: str) -> None:
+        with self.database.write() as connection:
+            executors.heartbeat(connection, executor_id)
+
+    def silent(self, executor_id: str) -> None:
+        """Let the worker have been heard of last a little too long ago."""
+        self.alive(executor_id)
+        with self.database.write() as connection:
+            past = executors_table.c.heartbeat_at - SILENCE_MICROSECONDS - 1
+            connection.execute(
+                sa.update(executors_table).where(executors_table.c.executor_id == executor_id).values(heartbeat_at=past)
+            )
+
+    def job(self, name: str, *, work: int = 0) -> Any:
+        """A queued job of the first or second kind."""
+        chosen, workflow_id = self.works[work], new_workflow_id()
+        row = (packaging_row, compilation_row)[work](name, workflow_id=workflow_id)
+        with self.database.write() as connection:
+            job = chosen.jobs.insert(connection, row)
+            self.queue.enqueue(
+                connection, workflow=chosen.workflow, queue=chosen.queue, workflow_id=workflow_id, job_id=job.id
+            )
+        return job
+
+    def take(self, workflow_id: str, executor_id: str, *, status: str = "PENDING") -> None:
+        """A worker's dequeuing, as the engine records it."""
+        with self.database.write() as connection:
+            connection.execute(
+                sa.text(
+                    "UPDATE workflow_status SET status = :status, executor_id = :executor WHERE workflow_uuid = :id"
+                ),
+                {"status": status, "executor": executor_id, "id": workflow_id},
+            )
+
+    def running_job(self, name: str, executor_id: str, *, work: int = 0) -> Any:
+        job = self.job(name, work=work)
+        self.take(job.workflow_id, executor_id)
+        return job
+
+    def current(self, table: JobTable[Any], name: str) -> Any:
+        with self.database.read() as connection:
+            return table.named(connection, "000000000000", name)
+
+    def engine(self, workflow_id: str) -> tuple[str, str]:
+        """A workflow's status and queue, by the engine."""
+        with self.database.read() as connection:
+            query = sa.text("SELECT status, queue_name FROM workflow_status WHERE workflow_uuid = :id")
+            row = connection.execute(query, {"id": workflow_id}).one()
+            return row[0], row[1]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    url = f"sqlite:///{tmp_path / 'edgepack.db'}"
+    database, nothing = Database(url), None
+    upgrade(database)
+    migrate_engine(url)
+    queue = WorkQueue(url)
+    unused: Any = nothing  # recovery touches no store, no keys and no disk
+    packaging = EdgePackagingWork(
+        database, store=unused, room=unused, signer=unused, trust=unused, clock=lambda: 9_000_000
+    )
+    compilation = CompilationWork(
+        database, store=unused, room=unused, scratch=tmp_path / "scratch", clock=lambda: 9_000_000
+    )
+    yield House(database, queue, [packaging, compilation])
+    queue.close()
+    database.close()
+
+
+def test_a_living_worker_keeps_its_job(house: House) -> None:
+    house.alive("living")
+    job = house.running_job("a", "living")
+    assert house.reaper().run_once() == 0
+    assert house.current(edge_packaging_jobs, "a") == job
+    assert house.engine(job.workflow_id) == ("PENDING", EDGE_PACKAGING_QUEUE)
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["packaging", "compilation"])
+def test_a_dead_worker_s_job_is_begun_anew_in_quarantine(house: House, kind: int) -> None:
+    house.silent("dead")
+    job = house.running_job("a", "dead", work=kind)
+    assert house.reaper().run_once() == 1
+    found = house.current(house.works[kind].jobs, "a")
+    assert (found.attempt, found.deaths) == (2, 1)
+    assert house.engine(found.workflow_id) == ("ENQUEUED", QUARANTINE_QUEUE)
+    assert house.engine(job.workflow_id)[0] == "CANCELLED"
+    assert house.reaper().run_once() == 0
+
+
+def test_the_new_workflow_is_told_its_number(house: House) -> None:
+    house.silent("dead")
+    house.running_job("a", "dead")
+    house.reaper().run_once()
+    found = house.current(edge_packaging_jobs, "a")
+    (workflow,) = house.queue._client.list_workflows(workflow_ids=[found.workflow_id])
+    assert list(workflow.input["args"]) == [found.id, 2]
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["packaging", "compilation"])
+def test_a_worker_that_ended_in_order_counts_as_no_death(house: House, kind: int) -> None:
+    house.running_job("a", "retired", work=kind)
+    assert house.reaper().run_once() == 1
+    found = house.current(house.works[kind].jobs, "a")
+    assert (found.attempt, found.deaths) == (2, 0)
+    assert house.engine(found.workflow_id)[1] == (EDGE_PACKAGING_QUEUE, COMPILATION_QUEUE)[kind]
+
+
+def test_a_job_that_has_ended_is_not_begun_anew(house: House) -> None:
+    house.silent("dead")
+    job = house.running_job("a", "dead")
+    with house.database.write() as connection:
+        edge_packaging_jobs.change(connection, job.id, expected={"STARTING"}, status="STOPPED")
+    assert house.reaper().run_once() == 0
+    assert house.engine(job.workflow_id)[0] == "CANCELLED"
+
+
+def test_a_reaper_that_died_half_way_is_finished_by_the_next(house: House) -> None:
+    """It dies after its transaction and before it has cancelled the old workflow."""
+    house.silent("dead")
+    job = house.running_job("a", "dead")
+    house.reaper().run_once()
+    house.take(job.workflow_id, "dead")
+    assert house.reaper().run_once() == 0
+    assert house.current(edge_packaging_jobs, "a").attempt == 2
+    assert house.engine(job.workflow_id)[0] == "CANCELLED"
+
+
+def test_one_reaper_at_a_time(house: House) -> None:
+    house.silent("dead")
+    house.running_job("a", "dead")
+    with house.database.write() as connection:
+        assert executors.take_lease(connection, "reaper", "another", duration=5_000_000)
+    assert house.reaper().run_once() == 0
+    with house.database.write() as connection:
+        connection.execute(sa.update(leases).values(expires_at=0))
+    assert house.reaper().run_once() == 1
+
+
+def test_a_job_is_quarantined_until_it_has_killed_too_many(house: House) -> None:
+    house.running_job("poison", "dead-0")
+    for number in range(MAX_DEATHS):
+        house.silent(f"dead-{number}")
+        assert house.reaper().run_once() == 1
+        found = house.current(edge_packaging_jobs, "poison")
+        assert (found.deaths, house.engine(found.workflow_id)) == (number + 1, ("ENQUEUED", QUARANTINE_QUEUE))
+        house.take(found.workflow_id, f"dead-{number + 1}")
+
+
+@pytest.mark.parametrize("ended", ["ERROR", "SUCCESS", "CANCELLED"])
+def test_a_job_that_its_workflow_left_is_begun_anew(house: House, ended: str) -> None:
+    job = house.running_job("a", ME)
+    house.take(job.workflow_id, ME, status=ended)
+    reaper = house.reaper()
+    assert reaper.run_once() == 1
+    assert house.current(edge_packaging_jobs, "a").attempt == 2
+    another = house.running_job("b", ME)
+    house.take(another.workflow_id, ME, status=ended)
+    assert reaper.run_once() == 0
+    house.now += HOUSEKEEPING_SECONDS
+    assert reaper.run_once() == 1
+
+
+def test_old_workflows_are_forgotten_and_jobs_are_not(house: House) -> None:
+    job = house.running_job("a", ME)
+    with house.database.write() as connection:
+        edge_packaging_jobs.change(connection, job.id, expected={"STARTING"}, status="STOPPED")
+        connection.execute(
+            sa.text("UPDATE workflow_status SET status = 'SUCCESS', completed_at = 1 WHERE workflow_uuid = :id"),
+            {"id": job.workflow_id},
+        )
+    house.reaper().run_once()
+    with house.database.read() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM workflow_status")).scalar_one() == 0
+    assert house.current(edge_packaging_jobs, "a").status == "STOPPED"
+
+
+def test_many_abandoned_jobs_are_found_in_one_go(house: House) -> None:
+    for number in range(3):
+        job = house.job(f"job-{number}", work=1)
+        house.take(job.workflow_id, ME, status="ERROR")
+    assert house.reaper().run_once() == 3
+    assert {house.current(compilation_jobs, f"job-{number}").attempt for number in range(3)} == {2}
