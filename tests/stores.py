@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from edgepack.objects.address import S3Address
 from edgepack.objects.embedded import EmbeddedStore
+from edgepack.objects.info import Mark, ObjectInfo
 from edgepack.objects.store import ObjectStore
 from edgepack.objects.weed_settings import StoreCredential
 
@@ -56,10 +57,16 @@ class RunningStore:
             config=Config(s3={"addressing_style": "path"}),
         )
 
+    def put(self, address: S3Address, data: bytes, *, mark: Mark | None = None) -> ObjectInfo:
+        """Write an object; as edgepack sees it."""
+        metadata = {} if mark is None else mark.metadata()
+        self.client.put_object(Bucket=address.bucket, Key=address.key, Body=data, Metadata=metadata)
+        return self.store.head(address)
+
     def new_bucket(self) -> str:
         """A bucket of the test's own."""
         name = f"test-{secrets.token_hex(6)}"
-        self.store.create_bucket(name)
+        self.client.create_bucket(Bucket=name)
         return name
 
     def content(self, address: S3Address) -> bytes:

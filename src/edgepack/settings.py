@@ -1,10 +1,12 @@
 """Settings: flags over `EDGEPACK_*` variables over `edgepack.toml`; an unknown key is an error, never ignored."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -14,6 +16,9 @@ ENVIRONMENT_PREFIX = "EDGEPACK_"
 SETTINGS_FILE = "edgepack.toml"
 CONFIG_VARIABLE = "EDGEPACK_CONFIG"
 """Names another settings file than `./edgepack.toml`."""
+
+_REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+_ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 
 DEFAULT_ACCOUNT_ID = "000000000000"
 DEFAULT_REGION = "us-east-1"
@@ -94,8 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.s3_endpoint is None or self.s3_access_key_id is None or self.s3_secret_access_key is None:
             raise SettingsError(
                 "An S3 endpoint needs its access key.",
-                advice="Give --s3-endpoint, --s3-access-key-id and EDGEPACK_S3_SECRET_ACCESS_KEY; a worker beside a "
-                "server gets the URL that `edgepack serve` printed and the key that `edgepack env` prints.",
+                advice="Give --s3-endpoint, --s3-access-key-id and EDGEPACK_S3_SECRET_ACCESS_KEY.",
             )
         return self.s3_endpoint, (self.s3_access_key_id, self.s3_secret_access_key)
 
@@ -163,12 +167,29 @@ def _require_known(key: str, source: str) -> None:
 
 
 def _check(settings: Settings) -> None:
+    _check_numbers(settings)
+    if not _REGION.fullmatch(settings.region):
+        raise SettingsError(f"Setting 'region' is {settings.region!r}; a region is e.g. us-east-1.")
+    if not _ACCOUNT_ID.fullmatch(settings.account_id):
+        raise SettingsError(f"Setting 'account_id' is {settings.account_id!r}; an account is 12 digits.")
+    if settings.log_level not in {"debug", "info", "warning", "error"}:
+        raise SettingsError(f"Setting 'log_level' is {settings.log_level!r}; use debug, info, warning or error.")
+    for name, url in (("s3_endpoint", settings.s3_endpoint), ("kms_endpoint", settings.kms_endpoint)):
+        if url is not None and not _is_http_url(url):
+            raise SettingsError(f"Setting {name!r} is {url!r}; it must be an http:// or https:// URL.")
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _check_numbers(settings: Settings) -> None:
     for name, port in (("port", settings.port), ("s3_port", settings.s3_port)):
         if not 0 <= port <= 65535:  # noqa: PLR2004 - the range of TCP ports
             raise SettingsError(f"Setting {name!r} is {port}; a port is 0 (any free one) to 65535.")
     if settings.workers is not None and settings.workers < 0:
         raise SettingsError(f"Setting 'workers' is {settings.workers}; it cannot be negative.")
-    if not (settings.account_id.isascii() and settings.account_id.isdigit() and len(settings.account_id) == 12):  # noqa: PLR2004 - an AWS account's length
-        raise SettingsError(f"Setting 'account_id' is {settings.account_id!r}; an account is 12 digits.")
-    if settings.log_level not in {"debug", "info", "warning", "error"}:
-        raise SettingsError(f"Setting 'log_level' is {settings.log_level!r}; use debug, info, warning or error.")

@@ -10,10 +10,9 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from edgepack.database import executors, schema
+from edgepack.database import executors, outputs, schema
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database, DatabaseUnavailableError
-from edgepack.database.jobs import violated_index
 from edgepack.database.migrate import upgrade
 from edgepack.database.point_reads import PointRead
 from rows import packaging_row
@@ -88,25 +87,32 @@ def test_a_failed_transaction_leaves_neither_row_nor_answer(database: Database) 
         )
 
 
-@pytest.mark.parametrize(
-    ("second", "index"),
-    [
-        (packaging_row("a", output_key="elsewhere", workflow_id="w2"), "ix_edge_packaging_jobs_account_id_name"),
-        (packaging_row("b", output_key="o/a"), "ix_edge_packaging_jobs_active_output"),
-    ],
-)
-def test_the_index_that_refuses_is_named(database: Database, second: dict[str, Any], index: str) -> None:
+def test_a_name_is_taken_once_in_an_account(database: Database) -> None:
     with database.write() as connection:
         edge_packaging_jobs.insert(connection, packaging_row("a"))
-    with pytest.raises(sa.exc.IntegrityError) as caught, database.write() as connection:
-        edge_packaging_jobs.insert(connection, second)
-    assert violated_index(caught.value, schema.edge_packaging_jobs) == index
+        edge_packaging_jobs.insert(connection, packaging_row("a", account_id="111111111111"))
+    with pytest.raises(sa.exc.IntegrityError), database.write() as connection:
+        edge_packaging_jobs.insert(connection, packaging_row("a", workflow_id="w2"))
 
 
-def test_an_ended_job_no_longer_holds_its_output(database: Database) -> None:
+def test_a_place_has_one_writer(database: Database) -> None:
     with database.write() as connection:
-        edge_packaging_jobs.insert(connection, packaging_row("a", status="COMPLETED"))
-        edge_packaging_jobs.insert(connection, packaging_row("b", output_key="o/a"))
+        assert outputs.claim(connection, "bucket/key", "one")
+        assert not outputs.claim(connection, "bucket/key", "two")
+        assert outputs.claim(connection, "bucket/other", "two")
+        outputs.release(connection, "one")
+        assert outputs.claim(connection, "bucket/key", "two")
+        assert not outputs.claim(connection, "bucket/other", "one")
+
+
+def test_a_place_keeps_its_holder_while_another_job_writes(database: Database) -> None:
+    with database.write() as connection:
+        assert outputs.holder(connection, "bucket/key") is None
+        outputs.claim(connection, "bucket/key", "one")
+        outputs.set_holder(connection, "bucket/key", "one")
+        outputs.release(connection, "one")
+        outputs.claim(connection, "bucket/key", "two")
+        assert outputs.holder(connection, "bucket/key") == "one"
 
 
 def test_a_lease_has_one_holder(database: Database) -> None:

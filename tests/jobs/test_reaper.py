@@ -143,6 +143,7 @@ def test_the_new_workflow_is_told_its_number(house: House) -> None:
     house.reaper().run_once()
     found = house.current(edge_packaging_jobs, "a")
     (workflow,) = house.queue._client.list_workflows(workflow_ids=[found.workflow_id])
+    assert workflow.input is not None
     assert list(workflow.input["args"]) == [found.id, 2]
 
 

@@ -143,7 +143,7 @@ class Job:
         return S3Address(self.bucket, f"{self.folder}/out/model 1.0.tar.gz")
 
     def upload_source(self, archive: bytes) -> ObjectInfo:
-        return self.weed.store.put(S3Address(self.bucket, f"{self.folder}/in/model.tar.gz"), archive)
+        return self.weed.put(S3Address(self.bucket, f"{self.folder}/in/model.tar.gz"), archive)
 
     def source(self, archive: bytes) -> ObjectInfo:
         """The archive as an object that no test may touch; stored once for all of them."""
@@ -151,7 +151,7 @@ class Job:
         try:
             return self.weed.store.head(address)
         except ObjectNotFoundError:
-            return self.weed.store.put(address, archive)
+            return self.weed.put(address, archive)
 
     def run(
         self,
@@ -224,6 +224,11 @@ def either(request: pytest.FixtureRequest) -> Job:
     return job
 
 
+@pytest.fixture(params=[SMALL_ARCHIVE, LARGE_ARCHIVE], ids=["small", "large"])
+def archive(request: pytest.FixtureRequest) -> bytes:
+    return bytes(request.param)
+
+
 def check_package(job: Job, packaged: PackagedObject, archive: bytes, trust: TrustRoots) -> bytes:
     """Everything that is to be said of a good package, read by others than the code that wrote it."""
     package = job.weed.content(job.target)
@@ -248,15 +253,29 @@ def check_package(job: Job, packaged: PackagedObject, archive: bytes, trust: Tru
     return package
 
 
-def test_a_small_model_is_one_request(watched: Job, proxy: S3Proxy, trust: TrustRoots) -> None:
+def test_a_small_model_is_one_part(watched: Job, proxy: S3Proxy, trust: TrustRoots) -> None:
     source = watched.source(SMALL_ARCHIVE)
     packaged = watched.run(source)
     package = check_package(watched, packaged, SMALL_ARCHIVE, trust)
     assert package[packaged.prefix_size : -8] == SMALL_ARCHIVE[10:-8]
-    assert [request.path for request in proxy.requests("PUT")] == [f"/{watched.bucket}/{watched.target.key}"]
-    assert proxy.requests("POST") == []
-    assert watched.uploads == []
+    assert [request.query.get("partNumber") for request in proxy.requests("PUT")] == ["1"]
+    assert len(watched.uploads) == 1
     assert transfer_threads() == []
+
+
+def test_what_a_late_worker_still_sends_makes_no_object(watched: Job, proxy: S3Proxy, archive: bytes) -> None:
+    """Its last request is held up on the network until everything it had begun has been aborted, by somebody else."""
+
+    def hold_up(request: Request) -> None:
+        if request.method == "POST" and "uploadId" in request.query:
+            for upload_id in watched.uploads:
+                watched.weed.store.abort_upload(watched.target, upload_id)
+
+    source = watched.source(archive)
+    proxy.rule = hold_up
+    with pytest.raises(UploadNotFoundError):
+        watched.run(source)
+    watched.assert_nothing_left()
 
 
 def test_a_large_model_is_read_once_and_copied_by_the_store(watched: Job, proxy: S3Proxy, trust: TrustRoots) -> None:
@@ -508,17 +527,12 @@ def test_a_store_without_kms_is_no_silent_plain_text(job: Job) -> None:
 
 
 def test_an_older_package_stays_until_the_new_one_is_whole(either: Job, trust: TrustRoots) -> None:
-    old = either.weed.store.put(either.target, b"the old package")
+    old = either.weed.put(either.target, b"the old package")
     source = either.source(LARGE_ARCHIVE)
     with pytest.raises(Stopped):
         either.run(source, checkpoint=stop_at(10), replaces=old)
     assert either.weed.store.head(either.target) == old
     check_package(either, either.run(source, replaces=old), LARGE_ARCHIVE, trust)
-
-
-@pytest.fixture(params=[SMALL_ARCHIVE, LARGE_ARCHIVE], ids=["small", "large"])
-def archive(request: pytest.FixtureRequest) -> bytes:
-    return bytes(request.param)
 
 
 def test_a_former_attempt_does_not_replace_what_a_later_one_wrote(either: Job, archive: bytes) -> None:
@@ -532,8 +546,8 @@ def test_a_former_attempt_does_not_replace_what_a_later_one_wrote(either: Job, a
 
 def test_what_somebody_else_wrote_meanwhile_is_left_alone(either: Job, archive: bytes) -> None:
     source = either.source(archive)
-    old = either.weed.store.put(either.target, b"there before")
-    theirs = either.weed.store.put(either.target, b"written meanwhile")
+    old = either.weed.put(either.target, b"there before")
+    theirs = either.weed.put(either.target, b"written meanwhile")
     for replaces in (None, old):
         with pytest.raises(TargetChangedError, match="Somebody else has written"):
             either.run(source, replaces=replaces)
@@ -547,9 +561,7 @@ def test_an_answer_that_was_lost_on_its_way_does_no_harm(
     lost: list[str] = []
 
     def lose(request: Request) -> Answer | None:
-        writes = request.method == "POST" and "uploadId" in request.query
-        writes |= request.method == "PUT" and not request.query
-        if not writes or lost:
+        if request.method != "POST" or "uploadId" not in request.query or lost:
             return None
         lost.append(forward(proxy.upstream, request).body.decode())
         return s3_error(503, "ServiceUnavailable")
@@ -584,10 +596,10 @@ def stored(job: Job) -> PackagedObject:
 
 def test_check_finds_another_object(job: Job, trust: TrustRoots) -> None:
     packaged = stored(job)
-    job.weed.store.put(job.target, bytes(packaged.info.size), mark=MARK)
+    job.weed.put(job.target, bytes(packaged.info.size), mark=MARK)
     with pytest.raises(StoredPackageError, match="ETag"):
         check_stored(job.weed.store, packaged, trust=trust, now=NOW, kms_key_id=None)
-    job.weed.store.put(job.target, b"short", mark=MARK)
+    job.weed.put(job.target, b"short", mark=MARK)
     with pytest.raises(StoredPackageError, match=r"size 5 instead of \d+"):
         check_stored(job.weed.store, packaged, trust=trust, now=NOW, kms_key_id=None)
 
@@ -597,7 +609,7 @@ def test_check_reads_both_ends(job: Job, trust: TrustRoots, place: str) -> None:
     packaged = stored(job)
     package = bytearray(job.weed.content(job.target))
     package[200 if place == "first" else -1] ^= 1
-    damaged = job.weed.store.put(job.target, bytes(package), mark=MARK)
+    damaged = job.weed.put(job.target, bytes(package), mark=MARK)
     believed = replace(packaged, info=damaged)
     with pytest.raises(StoredPackageError, match=f"The {place} [0-9]+ bytes"):
         check_stored(job.weed.store, believed, trust=trust, now=NOW, kms_key_id=None)
@@ -605,7 +617,7 @@ def test_check_reads_both_ends(job: Job, trust: TrustRoots, place: str) -> None:
 
 def test_check_wants_the_jobs_mark(job: Job, trust: TrustRoots) -> None:
     packaged = stored(job)
-    job.weed.store.put(job.target, job.weed.content(job.target))
+    job.weed.put(job.target, job.weed.content(job.target))
     with pytest.raises(StoredPackageError, match="mark None instead of"):
         check_stored(job.weed.store, packaged, trust=trust, now=NOW, kms_key_id=None)
 

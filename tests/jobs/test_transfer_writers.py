@@ -63,7 +63,7 @@ def test_uploads(weed: RunningStore, destination: Destination, size: int, step: 
 @pytest.mark.parametrize("size", [2 * MIN_PART_BYTES, 2 * MIN_PART_BYTES + 1, 3 * MIN_PART_BYTES - 1])
 def test_copies(weed: RunningStore, bucket: str, destination: Destination, size: int) -> None:
     content = random.Random(size).randbytes(23 + size + 8)
-    source = weed.store.put(S3Address(bucket, "source"), content)
+    source = weed.put(S3Address(bucket, "source"), content)
     writer = CopyingWriter(destination, source=source, plan=plan_copies(23, 23 + size))
     feed(writer, content[23:-8], 4 * MIB)
     written = writer.finish(PREFIX, TRAILER, go_on=nothing)
@@ -80,7 +80,7 @@ def test_nothing_appears_when_the_last_question_is_answered_no(
     makers: dict[str, Callable[[], PackageWriter]] = {
         "uploads": lambda: UploadingWriter(destination, body_size=size),
         "copies": lambda: CopyingWriter(
-            destination, source=weed.store.put(S3Address(bucket, "source"), content), plan=plan_copies(0, size)
+            destination, source=weed.put(S3Address(bucket, "source"), content), plan=plan_copies(0, size)
         ),
     }
     writer = makers[make]()

@@ -20,7 +20,6 @@ from edgepack.errors import StateError
 from edgepack.objects import embedded
 from edgepack.objects.address import S3Address
 from edgepack.objects.embedded import EmbeddedStore
-from edgepack.objects.errors import StoreAccessDeniedError
 from edgepack.objects.ports import draw_ports, is_free
 from stores import RunningStore, new_credential, running_store
 
@@ -69,7 +68,7 @@ def test_no_secret_on_the_command_line_or_in_the_environment(weed: RunningStore)
 
 
 def test_every_port_is_on_loopback_and_gives_nothing_to_strangers(weed: RunningStore, bucket: str) -> None:
-    weed.store.put(S3Address(bucket, "private"), b"a secret model")
+    weed.put(S3Address(bucket, "private"), b"a secret model")
     ports = listening(running_process(weed.embedded))
     assert len(ports) >= 5
     for host, port in ports:
@@ -95,17 +94,6 @@ def strangers_get(url: str) -> bytes:
     return content
 
 
-def test_new_users_are_accepted_at_once_and_strangers_never(tmp_path: Path) -> None:
-    with running_store(tmp_path / "store") as running:
-        bucket, late = running.new_bucket(), new_credential()
-        newcomer = running.connect(access_key=late.access_key, secret_key=late.secret_key)
-        with pytest.raises(StoreAccessDeniedError):
-            newcomer.put(S3Address(bucket, "x"), b"x")
-        running.embedded.accept([running.credential, late])
-        newcomer.put(S3Address(bucket, "x"), b"x")
-        assert running.content(S3Address(bucket, "x")) == b"x"
-
-
 def test_objects_and_ports_are_there_after_a_restart_and_a_crash(tmp_path: Path) -> None:
     credential = new_credential()
     store = EmbeddedStore(tmp_path / "store", port=0, credentials=[credential])
@@ -113,7 +101,7 @@ def test_objects_and_ports_are_there_after_a_restart_and_a_crash(tmp_path: Path)
     try:
         running, first_port = RunningStore(store, credential), store.port
         address = S3Address(running.new_bucket(), "kept")
-        running.store.put(address, b"before the crash")
+        running.put(address, b"before the crash")
         os.kill(running_process(store), signal.SIGKILL)
         wait_until(lambda: not store.alive)
         store.start()
@@ -156,7 +144,7 @@ def test_two_cannot_have_one_folder(weed: RunningStore, bucket: str, monkeypatch
     with pytest.raises(StateError, match="in use by another process"):
         second.start()
     assert contents(folder) == before
-    assert weed.store.put(S3Address(bucket, "x"), b"x").size == 1
+    assert weed.put(S3Address(bucket, "x"), b"x").size == 1
 
 
 def contents(folder: Path) -> dict[str, bytes]:

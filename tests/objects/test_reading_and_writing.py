@@ -4,6 +4,7 @@ import itertools
 import os
 import random
 import threading
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,10 @@ from edgepack.objects.errors import (
     ObjectChangedError,
     ObjectNotFoundError,
     StoreAccessDeniedError,
-    StoreRefusedError,
     StoreUnavailableError,
     UploadNotFoundError,
 )
-from edgepack.objects.info import Mark
+from edgepack.objects.info import Mark, ObjectInfo
 from edgepack.objects.ports import draw_ports
 from edgepack.objects.reading import RANGE_BYTES
 from stores import RunningStore
@@ -32,7 +32,7 @@ def reader_threads() -> list[str]:
 
 def test_what_put_says_is_what_head_finds(weed: RunningStore, bucket: str) -> None:
     address = S3Address(bucket, "a folder/ünïcode+name&.tar.gz")
-    written = weed.store.put(address, b"content", mark=MARK)
+    written = weed.put(address, b"content", mark=MARK)
     assert weed.store.head(address) == written
     assert (written.size, written.mark, written.kms_key_id) == (7, MARK, None)
     assert weed.content(address) == b"content"
@@ -56,7 +56,7 @@ def test_an_object_of_somebody_else_has_no_mark(weed: RunningStore, bucket: str,
 @pytest.mark.parametrize("size", [0, 1, RANGE_BYTES, RANGE_BYTES + 1, 3 * RANGE_BYTES - 1, 6 * RANGE_BYTES + 17])
 def test_a_stream_gives_every_byte_once_and_in_order(weed: RunningStore, bucket: str, size: int) -> None:
     content = random.Random(size).randbytes(size)
-    info = weed.store.put(S3Address(bucket, "streamed"), content)
+    info = weed.put(S3Address(bucket, "streamed"), content)
     chunks = list(weed.store.stream(info))
     assert b"".join(chunks) == content
     assert all(len(chunk) == RANGE_BYTES for chunk in chunks[:-1])
@@ -66,12 +66,12 @@ def test_a_stream_gives_every_byte_once_and_in_order(weed: RunningStore, bucket:
 
 @pytest.mark.parametrize(("start", "end"), [(0, 1), (0, 10), (3, 7), (9, 10), (5, 5), (5, 99), (10, 20)])
 def test_a_range_is_cut_at_the_objects_end(weed: RunningStore, bucket: str, start: int, end: int) -> None:
-    info = weed.store.put(S3Address(bucket, "ranged"), b"0123456789")
+    info = weed.put(S3Address(bucket, "ranged"), b"0123456789")
     assert weed.store.read_range(info, start=start, end=end) == b"0123456789"[start:end]
 
 
 def test_a_closed_stream_leaves_no_thread(weed: RunningStore, bucket: str) -> None:
-    info = weed.store.put(S3Address(bucket, "left"), bytes(5 * RANGE_BYTES))
+    info = weed.put(S3Address(bucket, "left"), bytes(5 * RANGE_BYTES))
     stream = weed.store.stream(info)
     assert len(next(stream)) == RANGE_BYTES
     assert reader_threads()
@@ -81,7 +81,7 @@ def test_a_closed_stream_leaves_no_thread(weed: RunningStore, bucket: str) -> No
 
 def test_an_object_replaced_during_the_read_is_never_mixed(weed: RunningStore, bucket: str) -> None:
     address = S3Address(bucket, "replaced")
-    info = weed.store.put(address, b"a" * (12 * RANGE_BYTES))
+    info = weed.put(address, b"a" * (12 * RANGE_BYTES))
     stream = weed.store.stream(info)
     read = [next(stream)]
     weed.client.put_object(Bucket=bucket, Key=address.key, Body=b"b" * (12 * RANGE_BYTES))
@@ -97,28 +97,40 @@ def test_an_object_replaced_during_the_read_is_never_mixed(weed: RunningStore, b
 def test_an_old_version_stays_readable_where_versions_are_kept(weed: RunningStore, bucket: str) -> None:
     weed.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     address = S3Address(bucket, "versioned")
-    first = weed.store.put(address, b"first")
+    first = weed.put(address, b"first")
     assert first.version_id
     assert weed.store.head(address) == first
-    second = weed.store.put(address, b"second")
+    second = weed.put(address, b"second")
     assert weed.store.read_range(first, start=0, end=99) == b"first"
     assert weed.store.delete_if_unchanged(second)
     assert weed.store.head(address) == first
 
 
-def test_put_only_if_absent_keeps_what_is_there(weed: RunningStore, bucket: str) -> None:
+def test_a_completion_replaces_nothing_but_what_it_was_told(weed: RunningStore, bucket: str) -> None:
     address = S3Address(bucket, "once")
-    weed.store.put(address, b"first", only_if_absent=True)
+
+    def complete(**condition: Any) -> ObjectInfo:
+        upload = weed.store.begin_upload(address)
+        upload.upload_part(1, os.urandom(8))
+        try:
+            return upload.complete(**condition)
+        finally:
+            upload.abort()
+
+    first = complete(only_if_absent=True)
     with pytest.raises(ObjectChangedError, match="once"):
-        weed.store.put(address, b"second", only_if_absent=True)
-    assert weed.content(address) == b"first"
-    weed.store.put(address, b"third")
-    assert weed.content(address) == b"third"
+        complete(only_if_absent=True)
+    assert weed.store.head(address) == first
+    second = complete(only_if=first)
+    with pytest.raises(ObjectChangedError, match="once"):
+        complete(only_if=first)
+    assert weed.store.head(address) == second
+    assert weed.store.list_uploads(bucket) == []
 
 
 def test_delete_if_unchanged_spares_what_somebody_else_put_there(weed: RunningStore, bucket: str) -> None:
     address = S3Address(bucket, "deleted")
-    mine = weed.store.put(address, b"mine")
+    mine = weed.put(address, b"mine")
     weed.client.put_object(Bucket=bucket, Key=address.key, Body=b"theirs")
     assert not weed.store.delete_if_unchanged(mine)
     assert weed.content(address) == b"theirs"
@@ -147,7 +159,7 @@ def test_parts_in_any_order_make_one_object(weed: RunningStore, bucket: str) -> 
 
 def test_the_store_copies_ranges_itself(weed: RunningStore, bucket: str) -> None:
     content = os.urandom(11 * MIB)
-    source = weed.store.put(S3Address(bucket, "from here +%.tar.gz"), content)
+    source = weed.put(S3Address(bucket, "from here +%.tar.gz"), content)
     upload = weed.store.begin_upload(S3Address(bucket, "copied"))
     upload.copy_part(2, source, first=5 * MIB + 3, last=len(content) - 9)
     upload.upload_part(1, b"h" * (5 * MIB))
@@ -160,7 +172,7 @@ def test_the_store_copies_ranges_itself(weed: RunningStore, bucket: str) -> None
 
 def test_a_replaced_source_is_not_copied(weed: RunningStore, bucket: str) -> None:
     address = S3Address(bucket, "source")
-    source = weed.store.put(address, bytes(6 * MIB))
+    source = weed.put(address, bytes(6 * MIB))
     weed.client.put_object(Bucket=bucket, Key=address.key, Body=b"\1" * (6 * MIB))
     upload = weed.store.begin_upload(S3Address(bucket, "target"))
     with pytest.raises(ObjectChangedError, match="source"):
@@ -193,8 +205,6 @@ def test_what_is_missing_is_named(weed: RunningStore, bucket: str) -> None:
     with pytest.raises(BucketNotFoundError, match="'no-such-bucket-at-all'"):
         weed.store.head(nowhere)
     with pytest.raises(BucketNotFoundError, match="s3://no-such-bucket-at-all/k"):
-        weed.store.put(nowhere, b"x")
-    with pytest.raises(BucketNotFoundError, match="s3://no-such-bucket-at-all/k"):
         weed.store.begin_upload(nowhere)
 
 
@@ -202,8 +212,6 @@ def test_what_is_missing_is_named(weed: RunningStore, bucket: str) -> None:
 def test_a_refused_user_is_told_so(weed: RunningStore, bucket: str, wrong: dict[str, str]) -> None:
     stranger, address = weed.connect(**wrong), S3Address(bucket, "closed")
     with pytest.raises(StoreAccessDeniedError, match=f"s3://{bucket}/closed"):
-        stranger.put(address, b"x")
-    with pytest.raises(StoreAccessDeniedError):
         stranger.head(address)
     with pytest.raises(StoreAccessDeniedError) as refused:
         stranger.begin_upload(address)
@@ -219,14 +227,6 @@ def test_a_store_that_does_not_answer_may_be_asked_again(weed: RunningStore) -> 
     assert unavailable.value.retryable
 
 
-def test_a_bucket_may_be_made_twice(weed: RunningStore, bucket: str) -> None:
-    weed.store.put(S3Address(bucket, "kept"), b"x")
-    weed.store.create_bucket(bucket)
-    assert weed.content(S3Address(bucket, "kept")) == b"x"
-    with pytest.raises(StoreRefusedError):
-        weed.store.create_bucket("Not_A_Bucket")
-
-
 def test_the_environment_has_no_say(weed: RunningStore, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -240,12 +240,13 @@ def test_the_environment_has_no_say(weed: RunningStore, bucket: str, monkeypatch
     }.items():
         monkeypatch.setenv(name, value)
     address = S3Address(bucket, "deaf")
-    store = weed.connect()
-    assert store.head(store.put(address, b"x").address).size == 1
+    upload = weed.connect().begin_upload(address)
+    upload.upload_part(1, b"x")
+    assert upload.complete() == weed.store.head(address)
 
 
 def test_only_the_same_store_and_user_can_copy(weed: RunningStore, bucket: str) -> None:
-    info = weed.store.put(S3Address(bucket, "x"), b"x")
+    info = weed.put(S3Address(bucket, "x"), b"x")
     assert weed.connect().can_copy_from(weed.store, info, kms_key_id=None)
     others = [weed.connect(**change) for change in ({"access_key": "AKIAOTHER"}, {"endpoint": "http://127.0.0.1:1"})]
     for one, other in itertools.permutations([weed.store, *others], 2):

@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 1.0
 """Wait before a process that ended is replaced; doubled while it keeps ending at once, up to the maximum."""
-MAX_RESTART_SECONDS = 30.0
+MAX_RESTART_SECONDS = 4.0
+"""Short enough for a job to be in other hands within 15 s of its worker's death, whatever happened before."""
 SETTLED_SECONDS = 20.0
 """A process that lived this long started well: the next wait is the first one again."""
 STORE_CHECK_SECONDS = 0.5
@@ -108,7 +109,12 @@ class Workers:
             self._stopping.wait(wait)
 
     def _run(self, number: int) -> int:
-        child = subprocess.Popen(self._command, env=self._environment, stdin=subprocess.DEVNULL)  # noqa: S603 - our own command
+        child = subprocess.Popen(  # noqa: S603 - our own command
+            self._command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the server, which ends its workers in order
+        )
         self._running[number] = child
         if self._stopping.is_set():
             child.terminate()

@@ -56,5 +56,6 @@ def env_command(data: str | None, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(found, indent=2))
         return
+    click.echo("unset AWS_SESSION_TOKEN AWS_SECURITY_TOKEN")  # another key's, which would go along with ours
     for name, value in found.items():
         click.echo(f"export {name}={shlex.quote(value)}")

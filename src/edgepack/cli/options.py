@@ -59,5 +59,7 @@ def start_logging(level: str, *, process: str) -> None:
     logging.basicConfig(
         level=level.upper(), format=f"%(asctime)s {process} %(levelname)s %(name)s: %(message)s", force=True
     )
+    # It advises anybody who asks for a protocol upgrade, at length, to install packages.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     for noisy in ("boto3", "botocore", "s3transfer", "urllib3", "alembic", "dbos"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))

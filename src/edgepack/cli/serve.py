@@ -13,8 +13,9 @@ from edgepack.settings import Settings
 
 if TYPE_CHECKING:
     from edgepack.database.engine import Database
+    from edgepack.jobs.engine import WorkQueue
     from edgepack.keys.sealing import SecretBox
-    from edgepack.objects.embedded import EmbeddedStore
+    from edgepack.wire.app import App
 
 log = logging.getLogger(__name__)
 
@@ -51,65 +52,54 @@ class Server:
 
         Raises:
             SettingsError: The S3 endpoint has no access key.
-            StateError: The data folder is in use, the database cannot be reached, or the store did not start.
+            StateError: The data folder or the port is in use, the database cannot be reached, or the store did not
+                start.
         """
-        from edgepack.cli.children import StoreKeeper, Workers
+        from edgepack.cli.children import Workers
         from edgepack.database.engine import Database
+        from edgepack.jobs.engine import WorkQueue
         from edgepack.keys.sealing import SecretBox
+        from edgepack.objects.probe import require_reachable
+        from edgepack.wire.server import ApiServer
 
         settings = self._settings
         own_store = None if settings.s3_endpoint is None else settings.own_store()
         self._folder.open()
         secrets = SecretBox.open(settings.data_folder)
-        database = Database(settings.database_url)
-        key = _prepare(settings, database, secrets)
         with ExitStack() as running:
+            database = Database(settings.database_url)
             running.callback(database.close)
-            if own_store is None:
-                keeper = StoreKeeper(self._embedded_store(settings.data_folder, key))
-                running.callback(keeper.stop)
-                s3, access = keeper.start(), key
-            else:
-                s3, access = own_store
+            key = _prepare(settings, database, secrets)
+            work = WorkQueue(settings.database_url)
+            running.callback(work.close)
+            # It listens from here on: a port that is taken ends the start before anything else is started.
+            server = ApiServer(_app(settings, database, secrets, work), host=settings.host, port=settings.port)
+            s3, access = own_store or (self._start_store(database, secrets, running), key)
+            require_reachable(s3)
             workers = Workers(settings, s3_endpoint=s3, s3_access_key_id=access[0], s3_secret_access_key=access[1])
             running.callback(workers.stop)
             workers.start()
-            self._serve(database, secrets, s3)
+            server.run(on_ready=lambda port: self._announce(port, s3))
 
-    def _embedded_store(self, data: Path, key: tuple[str, str]) -> "EmbeddedStore":
+    def _start_store(self, database: "Database", secrets: "SecretBox", running: ExitStack) -> str:
+        """Start the embedded store, which knows every key that does not end by itself; its URL."""
+        from edgepack.cli.children import StoreKeeper
         from edgepack.objects.embedded import EmbeddedStore
         from edgepack.objects.weed_settings import StoreCredential
+        from edgepack.service.credentials import long_term_keys
 
-        weed = self._settings.weed
-        return EmbeddedStore(
-            data / "store",
-            port=self._settings.s3_port,
-            credentials=[StoreCredential(*key)],
-            region=self._settings.region,
-            binary=Path(weed) if weed else None,
+        settings, weed = self._settings, self._settings.weed
+        keeper = StoreKeeper(
+            EmbeddedStore(
+                settings.data_folder / "store",
+                port=settings.s3_port,
+                credentials=[StoreCredential(*each) for each in long_term_keys(database, secrets)],
+                region=settings.region,
+                binary=Path(weed) if weed else None,
+            )
         )
-
-    def _serve(self, database: "Database", secrets: "SecretBox", s3: str) -> None:
-        from edgepack.jobs.engine import WorkQueue
-        from edgepack.jobs.workflow import system_clock
-        from edgepack.service.context import Context
-        from edgepack.service.credentials import CredentialLookup
-        from edgepack.service.registry import build_operations
-        from edgepack.wire.app import create_app
-        from edgepack.wire.server import serve
-
-        settings, work = self._settings, WorkQueue(self._settings.database_url)
-        context = Context(database=database, work=work, secrets=secrets, region=settings.region, clock=system_clock)
-        app = create_app(
-            operations=build_operations(context),
-            lookup=CredentialLookup(database, secrets),
-            lookup_inline=database.is_sqlite,
-            region=settings.region,
-        )
-        try:
-            serve(app, host=settings.host, port=settings.port, on_ready=lambda port: self._announce(port, s3))
-        finally:
-            work.close()
+        running.callback(keeper.stop)
+        return keeper.start()
 
     def _announce(self, port: int, s3: str) -> None:
         settings = self._settings
@@ -125,6 +115,22 @@ class Server:
             )
         )
         click.echo(f"edgepack ready api={api} s3={s3} console={api}/console")
+
+
+def _app(settings: Settings, database: "Database", secrets: "SecretBox", work: "WorkQueue") -> "App":
+    from edgepack.jobs.workflow import system_clock
+    from edgepack.service.context import Context
+    from edgepack.service.credentials import CredentialLookup
+    from edgepack.service.registry import build_operations
+    from edgepack.wire.app import create_app
+
+    context = Context(database=database, work=work, secrets=secrets, region=settings.region, clock=system_clock)
+    return create_app(
+        operations=build_operations(context),
+        lookup=CredentialLookup(database, secrets),
+        lookup_inline=database.is_sqlite,
+        region=settings.region,
+    )
 
 
 def _prepare(settings: Settings, database: "Database", secrets: "SecretBox") -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Opening what a process works with: the data folder, keys, database, store."""
+"""What a process works with: the data folder with its lock, the server's whereabouts, the store."""
 
 import fcntl
 import os
@@ -13,6 +13,7 @@ from edgepack.errors import StateError
 from edgepack.settings import Settings
 
 if TYPE_CHECKING:
+    from edgepack.database.engine import Database
     from edgepack.objects.store import ObjectStore
 
 DATA_FOLDER_MODE = 0o700
@@ -107,15 +108,27 @@ class DataFolder:
             raise StateError(f"Cannot read {path}: {error}.") from error
 
 
-def open_store(settings: Settings) -> "ObjectStore":
-    """The object store that jobs read and write.
+def open_store(settings: Settings, database: "Database") -> "ObjectStore":
+    """The object store that jobs read and write: the one in the settings, else that of the data folder's server.
 
     Raises:
-        SettingsError: The settings name none.
+        SettingsError: The endpoint in the settings has no access key.
+        StateError: No server has been started with the data folder, or the store cannot be reached.
     """
+    from edgepack.objects.probe import require_reachable
     from edgepack.objects.store import ObjectStore
 
-    endpoint, (access_key_id, secret_access_key) = settings.own_store()
-    return ObjectStore(
-        endpoint=endpoint, region=settings.region, access_key=access_key_id, secret_key=secret_access_key
+    endpoint, (access_key_id, secret) = (
+        _server_store(settings, database) if settings.s3_endpoint is None else settings.own_store()
     )
+    require_reachable(endpoint)
+    return ObjectStore(endpoint=endpoint, region=settings.region, access_key=access_key_id, secret_key=secret)
+
+
+def _server_store(settings: Settings, database: "Database") -> tuple[str, tuple[str, str]]:
+    from edgepack.keys.sealing import SecretBox
+    from edgepack.service.credentials import first_key
+
+    endpoints = DataFolder(settings.data_folder).read_endpoints()
+    secrets = SecretBox.open(settings.data_folder)
+    return endpoints.s3, first_key(database, secrets, account_id=endpoints.account_id)

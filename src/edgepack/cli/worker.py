@@ -17,8 +17,8 @@ from edgepack.settings import Settings
 def worker_command(*, embedded_store: bool, **flags: Any) -> None:
     """Run edge packaging jobs and compilation jobs until SIGTERM.
 
-    Any number of workers may run, on any machine that reaches the database and the store; with the data folder's
-    embedded database that is the server's own machine.
+    Any number of workers may run. Beside a server, --data is all it takes. On another machine a worker needs --database
+    and --s3-endpoint with its access key, and a copy of the folder `keys` of the server's data folder in its own.
     """
     settings = read_settings(flags)
     start_logging(settings.log_level, process="worker")
@@ -30,11 +30,10 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
 
     Args:
         settings: What to work on.
-        embedded_store: Whether the store's disk is the data folder's.
+        embedded_store: Whether the endpoint in the settings is that of the data folder's own store.
 
     Raises:
-        SettingsError: There is no store to work on.
-        DatabaseUnavailableError: The database cannot be reached.
+        StateError: There is no store or no signing key, or the store or the database cannot be reached.
     """
     from edgepack.cli.memory import keep_small
     from edgepack.cli.state import open_store
@@ -52,9 +51,10 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
     if landlock_version() < 1:
         logging.getLogger(__name__).warning("this kernel has no Landlock: compilers may read what this worker may")
     database = Database(settings.database_url)
-    store = open_store(settings)
+    store = open_store(settings, database)
     scratch = settings.data_folder / "scratch"
-    room = DiskRoom(settings.data_folder if embedded_store else None)
+    embedded = embedded_store or settings.s3_endpoint is None
+    room = DiskRoom(settings.data_folder if embedded else None)
     worker = Worker(
         database,
         packaging=EdgePackagingWork(

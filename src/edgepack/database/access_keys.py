@@ -33,6 +33,16 @@ def first_of(connection: Connection, account_id: str) -> AccessKey | None:
     return None if row is None else AccessKey(**row)
 
 
+def long_term(connection: Connection) -> list[AccessKey]:
+    """All keys that do not expire, the oldest first."""
+    query = (
+        sa.select(access_keys)
+        .where(access_keys.c.expires_at.is_(None))
+        .order_by(access_keys.c.created_at, access_keys.c.access_key_id)
+    )
+    return [AccessKey(**row) for row in connection.execute(query).mappings()]
+
+
 def delete_expired(connection: Connection, *, now: int) -> int:
     """Remove temporary keys that ended before `now` (microseconds); how many there were."""
     removal = sa.delete(access_keys).where(access_keys.c.expires_at.is_not(None), access_keys.c.expires_at < now)

@@ -47,7 +47,7 @@ class JobTable(Generic[Job]):
         """Add a job and its first answer.
 
         Raises:
-            sqlalchemy.exc.IntegrityError: A unique index refuses the row (`violated_index` says which).
+            sqlalchemy.exc.IntegrityError: The account has a job of this name.
         """
         row = connection.execute(sa.insert(self.table).values(**values).returning(self.table)).mappings().one()
         job = self._read(row)
@@ -141,6 +141,11 @@ class JobTable(Generic[Job]):
         query = sa.select(self.table.c.workflow_id).where(self.table.c.status.in_(statuses))
         return list(connection.execute(query).scalars())
 
+    def described(self, connection: Connection, job_id: int) -> bytes:
+        """The stored Describe answer of a job that is there."""
+        query = sa.select(self._answers.c.describe).where(self._answers.c.job_id == job_id)
+        return bytes(connection.execute(query).scalar_one())
+
     def delete(self, connection: Connection, job_id: int, *, expected: Collection[str]) -> bool:
         """Remove a job in one of the `expected` statuses, with its answer; whether there was one."""
         removal = sa.delete(self.table).where(self.table.c.id == job_id, self.table.c.status.in_(expected))
@@ -152,17 +157,3 @@ class JobTable(Generic[Job]):
 
     def _one(self, row: RowMapping | None) -> Job | None:
         return None if row is None else self._read(row)
-
-
-def violated_index(error: sa.exc.IntegrityError, table: sa.Table) -> str | None:
-    """The name of the unique index that refused a row, on either database.
-
-    PostgreSQL names the constraint; SQLite names the columns (or, for an index over an expression, the index).
-    """
-    text = str(error.orig)
-    unique = [index for index in table.indexes if index.unique]
-    for index in unique:
-        columns = ", ".join(f"{table.name}.{column.name}" for column in index.columns)
-        if (index.name and index.name in text) or f"failed: {columns}" in text:
-            return str(index.name)
-    return None

@@ -17,9 +17,6 @@ metadata = sa.MetaData(
     }
 )
 
-ACTIVE_STATUSES = ("STARTING", "INPROGRESS", "STOPPING")
-"""A job in one of these may still write; the rest are final."""
-
 JobId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """SQLite only autoincrements a column declared INTEGER."""
 
@@ -66,15 +63,6 @@ edge_packaging_jobs = sa.Table(
     sa.Index(None, "account_id", "model_name"),
     sa.Index(None, "account_id", "status"),
     sa.Index(None, "workflow_id", unique=True),
-    # One writer per output key: two jobs with the same model name, version and location would overwrite each other.
-    sa.Index(
-        "ix_edge_packaging_jobs_active_output",
-        "output_bucket",
-        "output_key",
-        unique=True,
-        sqlite_where=sa.column("status").in_(ACTIVE_STATUSES),
-        postgresql_where=sa.column("status").in_(ACTIVE_STATUSES),
-    ),
 )
 
 edge_packaging_job_answers = sa.Table(
@@ -137,6 +125,15 @@ tags = sa.Table(
     sa.Column("resource_arn", sa.String(1600), primary_key=True),
     sa.Column("key", sa.String(128), primary_key=True),
     sa.Column("value", sa.String(256), nullable=False),
+)
+
+outputs = sa.Table(
+    "outputs",
+    metadata,
+    sa.Column("place", sa.String(1500), primary_key=True),
+    sa.Column("writer_arn", sa.String(1600)),
+    sa.Column("holder_arn", sa.String(1600)),
+    sa.Index(None, "writer_arn"),
 )
 
 uploads = sa.Table(

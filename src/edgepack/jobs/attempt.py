@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from edgepack.database import uploads
+from edgepack.database import outputs, uploads
 from edgepack.database.engine import Database
 from edgepack.database.jobs import JobTable
 from edgepack.database.records import CompilationJob, EdgePackagingJob, OpenUpload
@@ -85,8 +85,21 @@ class Attempt(Generic[Job]):
         """
         self.change(to=INPROGRESS, **values)
 
-    def change(self, *, to: str, outcome: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """One conditional update to the status `to`, from the statuses that lead there.
+    def change(
+        self,
+        *,
+        to: str,
+        outcome: Mapping[str, Any] | None = None,
+        within: Callable[[Connection], None] | None = None,
+        **values: Any,
+    ) -> None:
+        """One conditional update to the status `to`, from the statuses that lead there; a job that ends writes no more.
+
+        Args:
+            to: The status.
+            outcome: Members that a final state adds to the Describe answer.
+            within: What else happens in the same transaction, if the job is still this attempt's.
+            values: Columns to set.
 
         Raises:
             JobStoppedError: The job is STOPPING, which does not lead there.
@@ -103,6 +116,10 @@ class Attempt(Generic[Job]):
                 modified_at=self.clock(),
                 **values,
             )
+            if changed is not None and to in FINAL:
+                outputs.release(connection, changed.arn)
+            if changed is not None and within is not None:
+                within(connection)
         if changed is None:
             self.require_running()
             raise JobSupersededError

@@ -22,6 +22,7 @@ from edgepack.jobs.disk_room import DiskRoom
 from edgepack.jobs.engine import COMPILATION_QUEUE, COMPILATION_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED, FAILED
 from edgepack.jobs.progress import Checkpoint
+from edgepack.jobs.replacing import replace_holder
 from edgepack.jobs.scratch import scratch_folder
 from edgepack.jobs.stored import abort_uploads, remove_written
 from edgepack.jobs.transfer_writers import Destination, UploadingWriter, aborted_on_error
@@ -70,7 +71,10 @@ class CompilationWork(JobWork[CompilationJob]):
 
     def clean_up(self, attempt: Attempt[CompilationJob]) -> None:
         """Abort open uploads and delete the artifact that this job wrote."""
-        remove_written(self.store, target_of(attempt.job.request), attempt)
+        target = target_of(attempt.job.request)
+        if remove_written(self.store, target, attempt):
+            with attempt.transaction() as connection:
+                replace_holder(connection, target.place, by=attempt.job.arn, holder=None, now=self.clock())
 
     def ending(self, status: str, message: str) -> dict[str, Any]:
         """The end's time and, for a failure, its reason."""
@@ -94,8 +98,9 @@ class _Run:
         work, attempt = self._work, self._attempt
         attempt.advance(started_at=attempt.job.started_at or work.clock())
         compiler = choose(compilation_request(attempt.job.request))
-        abort_uploads(work.store, attempt)
-        self._replaces = work.store.find(target_of(attempt.job.request))
+        target = target_of(attempt.job.request)
+        abort_uploads(work.store, target, attempt)
+        self._replaces = work.store.find(target)
         source = work.store.head(parse_object_uri(_input(attempt.job.request).s3_uri))
         work.room.require(source.size)
         self._checkpoint = Checkpoint(attempt, report=lambda _fraction: work.room.require())
@@ -106,8 +111,10 @@ class _Run:
             self._write(self._run_compiler(compiler, source, folder))
 
     def complete(self) -> None:
+        arn, place, now = self._attempt.job.arn, self._written.address.place, self._work.clock()
         self._attempt.change(
             to=COMPLETED,
+            within=lambda connection: replace_holder(connection, place, by=arn, holder=None, now=now),
             artifact_uri=self._written.address.uri,
             artifact_digest=self._digest,
             artifact_etag=self._written.etag,

@@ -22,6 +22,7 @@ from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED
 from edgepack.jobs.presets import preset_of, publish_component
 from edgepack.jobs.progress import Checkpoint
+from edgepack.jobs.replacing import replace_holder
 from edgepack.jobs.stored import abort_uploads, remove_written
 from edgepack.jobs.transfer import PackagedObject, Signing, check_stored, package_object
 from edgepack.jobs.transfer_writers import Destination
@@ -85,9 +86,12 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
 
     def clean_up(self, attempt: Attempt[EdgePackagingJob]) -> None:
         """Abort open uploads, delete the package and the component that this job wrote."""
-        remove_written(self.store, target_of(attempt.job), attempt)
+        target, arn = target_of(attempt.job), attempt.job.arn
+        removed = remove_written(self.store, target, attempt)
         with attempt.transaction() as connection:
-            components.remove_of(connection, attempt.job.arn)
+            components.remove_of(connection, arn)
+            if removed:
+                replace_holder(connection, target.place, by=arn, holder=None, now=self.clock())
 
     def ending(self, status: str, message: str) -> dict[str, Any]:  # noqa: ARG002 - one kind of job needs it
         """The status message; Describe has no other member for a reason."""
@@ -116,8 +120,8 @@ class _Run:
 
     def package(self) -> None:
         work, attempt, job = self._work, self._attempt, self._attempt.job
-        abort_uploads(work.store, attempt)
         target = target_of(job)
+        abort_uploads(work.store, target, attempt)
         replaces = work.store.find(target)
         source = work.store.head(parse_object_uri(self._compiled.artifact_uri))
         work.room.require(source.size)
@@ -158,9 +162,11 @@ class _Run:
         self._preset = publish_component(self._attempt, preset, artifact_uri=self._packaged.info.address.uri)
 
     def complete(self) -> None:
+        arn, place, now = self._attempt.job.arn, target_of(self._attempt.job).place, self._work.clock()
         self._attempt.change(
             to=COMPLETED,
             status_message=_completed_message(self._packaged),
+            within=lambda connection: replace_holder(connection, place, by=arn, holder=arn, now=now),
             outcome={
                 "model_artifact": self._packaged.info.address.uri,
                 "model_signature": self._packaged.signature_bundle,

@@ -1,5 +1,6 @@
 """Removing what a job wrote, when it ends without a result."""
 
+from contextlib import suppress
 from typing import Any
 
 from edgepack.jobs.attempt import Attempt
@@ -8,8 +9,11 @@ from edgepack.objects.errors import BucketNotFoundError, ObjectNotFoundError, St
 from edgepack.objects.store import ObjectStore
 
 
-def abort_uploads(store: ObjectStore, attempt: Attempt[Any]) -> None:
+def abort_uploads(store: ObjectStore, target: S3Address, attempt: Attempt[Any]) -> None:
     """Abort every upload that this attempt and the ones before it have begun; may run twice.
+
+    A worker may die between the beginning of an upload and the note of it. So after a former attempt all uploads to the
+    job's output go, if the store lets us see them: no other job writes there.
 
     Raises:
         StoreError: One could not be aborted; it stays noted.
@@ -17,20 +21,29 @@ def abort_uploads(store: ObjectStore, attempt: Attempt[Any]) -> None:
     for upload in attempt.noted_uploads():
         store.abort_upload(S3Address(upload.bucket, upload.key), upload.upload_id)
         attempt.forget_upload(upload.upload_id)
+    if attempt.number > 1:
+        with suppress(BucketNotFoundError, StoreAccessDeniedError):
+            for address, upload_id in store.list_uploads(target.bucket, target.key):
+                if address == target:
+                    store.abort_upload(address, upload_id)
 
 
-def remove_written(store: ObjectStore, target: S3Address, attempt: Attempt[Any]) -> None:
+def remove_written(store: ObjectStore, target: S3Address, attempt: Attempt[Any]) -> bool:
     """Abort a job's uploads and delete the object it completed, if it did; may run twice.
 
     An object at the target that this job did not write (an older package, say), or that a later attempt wrote, stays.
 
+    Returns:
+        Whether there was an object of this job's, and now there is none (a bucket that keeps versions may still show
+        the one before it).
+
     Raises:
         StoreError: Something could not be removed.
     """
-    abort_uploads(store, attempt)
+    abort_uploads(store, target, attempt)
     try:
         found = store.head(target)
     except (ObjectNotFoundError, BucketNotFoundError, StoreAccessDeniedError):
-        return
-    if found.mark is not None and found.mark.is_same_job(attempt.mark) and found.mark.attempt <= attempt.number:
-        store.delete_if_unchanged(found)
+        return False
+    mine = found.mark is not None and found.mark.is_same_job(attempt.mark) and found.mark.attempt <= attempt.number
+    return mine and store.delete_if_unchanged(found) and store.find(target) is None

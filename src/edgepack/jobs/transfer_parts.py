@@ -73,7 +73,7 @@ class PartPlan:
 
 
 def needs_parts(body_start: int, body_end: int) -> bool:
-    """Whether a package is large enough for parts to be of use; smaller ones are written in one request.
+    """Whether a package is large enough to be cut into parts; smaller ones are one part.
 
     Args:
         body_start: Offset in the source of the first deflate byte.

@@ -67,19 +67,6 @@ class Destination:
     upload_opened: Callable[[str], None]
     upload_closed: Callable[[str], None]
 
-    def put(self, data: bytes) -> ObjectInfo:
-        """Write the whole object in one request."""
-        return self._settled(
-            lambda: self.store.put(
-                self.target,
-                data,
-                kms_key_id=self.kms_key_id,
-                mark=self.mark,
-                only_if_absent=self.replaces is None,
-                only_if=self.replaces,
-            )
-        )
-
     def begin_upload(self) -> "Upload":
         """Open a multipart upload; it is aborted if its id could not be told."""
         upload = self.store.begin_upload(self.target, kms_key_id=self.kms_key_id, mark=self.mark)
@@ -153,7 +140,10 @@ class PackageWriter(Protocol):
 
 
 class UploadingWriter:
-    """Uploads the body in parts, a few at once; a small package goes in one request.
+    """Uploads the body in parts, a few at once.
+
+    Even what would fit in one request goes as an upload: an upload that is aborted stays so, whatever a late worker
+    still sends, whereas a late request that writes an object cannot be called back.
 
     Args:
         destination: Where to.
@@ -186,18 +176,17 @@ class UploadingWriter:
 
     def finish(self, prefix: bytes, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
         """See `PackageWriter`."""
-        if self._upload is None:
-            self._pool.shutdown()
-            go_on()
-            return self._destination.put(b"".join((prefix, self._held, self._filling, trailer)))
-        self._filling += trailer
-        if self._filling:
+        if self._filling or self._last_number > 1:
+            self._filling += trailer
             self._send()
-        self._upload.upload_part(1, prefix + self._held)
+        else:
+            self._held += trailer
+        upload = self._opened()
+        upload.upload_part(1, prefix + self._held)
         _await(self._sending, go_on)
         self._pool.shutdown()
         go_on()
-        return self._destination.complete(self._upload)
+        return self._destination.complete(upload)
 
     def abort(self) -> None:
         """See `PackageWriter`."""
@@ -205,14 +194,18 @@ class UploadingWriter:
         if self._upload is not None:
             self._destination.abort(self._upload)
 
-    def _send(self) -> None:
+    def _opened(self) -> "Upload":
         if self._upload is None:
             self._upload = self._destination.begin_upload()
+        return self._upload
+
+    def _send(self) -> None:
+        upload = self._opened()
         while len(self._sending) >= self._in_flight:
             self._sending.popleft().result()
         part, self._filling = self._filling, bytearray()
         self._last_number += 1
-        self._sending.append(self._pool.submit(self._upload.upload_part, self._last_number, part))
+        self._sending.append(self._pool.submit(upload.upload_part, self._last_number, part))
 
 
 class CopyingWriter:

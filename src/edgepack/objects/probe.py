@@ -1,6 +1,6 @@
-"""One signed request without an SDK: is the embedded store really answering its own users yet?
+"""Is the store there? For the embedded one by a signed request without an SDK: does it really answer its own users yet?
 
-The process that starts the store need not do anything else with S3, and an SDK client would cost it 0.3 s and 50 MB.
+The process that starts it need not do anything else with S3, and an SDK client would cost it 0.3 s and 50 MB.
 Signature Version 4: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 """
 
@@ -8,16 +8,39 @@ import datetime as dt
 import hashlib
 import hmac
 import http.client
+import socket
 from typing import Final
+from urllib.parse import urlsplit
 
+from edgepack.errors import StateError
 from edgepack.objects.ports import LOOPBACK
 from edgepack.objects.weed_settings import StoreCredential
+
+CONNECT_SECONDS: Final = 5.0
+"""How long a connection to somebody else's store may take."""
 
 PROBE_SECONDS: Final = 2.0
 """How long one answer may take."""
 
 _EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest()
 _SIGNED: Final = "host;x-amz-content-sha256;x-amz-date"
+
+
+def require_reachable(endpoint: str) -> None:
+    """See that something listens at an S3 endpoint, before jobs are told that they can be run.
+
+    Raises:
+        StateError: Nothing does.
+    """
+    parts = urlsplit(endpoint)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise StateError(
+            f"The S3 endpoint {endpoint} cannot be reached: {error.strerror or error}.",
+            advice="Start the object store first, and check --s3-endpoint.",
+        ) from error
 
 
 def sign_list_buckets(host: str, credential: StoreCredential, *, region: str, now: dt.datetime) -> dict[str, str]:

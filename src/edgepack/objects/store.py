@@ -10,7 +10,7 @@ from edgepack.objects.client import Connection, make_clients, translated
 from edgepack.objects.errors import BucketNotFoundError, ObjectChangedError, ObjectNotFoundError
 from edgepack.objects.info import Mark, ObjectInfo, info_from_head
 from edgepack.objects.reading import read_range, stream_ranges
-from edgepack.objects.upload import PACKAGE_TYPE, Upload, abort_upload, begin_upload, condition, encryption, marking
+from edgepack.objects.upload import Upload, abort_upload, begin_upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -114,49 +114,6 @@ class ObjectStore:
         end = min(end, info.size)
         return read_range(self._clients[1], info, start=start, end=end) if start < end else b""
 
-    def put(  # noqa: PLR0913 - keyword-only
-        self,
-        address: S3Address,
-        data: bytes,
-        *,
-        kms_key_id: str | None = None,
-        mark: Mark | None = None,
-        only_if_absent: bool = False,
-        only_if: ObjectInfo | None = None,
-    ) -> ObjectInfo:
-        """Write a small object in one request, whole or not at all.
-
-        Args:
-            address: Where to; what is there is replaced.
-            data: The content; at most 5 GiB.
-            kms_key_id: KMS key to encrypt under, or None for the bucket's own default.
-            mark: What to mark the object with.
-            only_if_absent: Refuse to replace an object that is there.
-            only_if: Refuse to replace another object than this one.
-
-        Raises:
-            ObjectChangedError: Another object is there than was said.
-            ObjectStoreError: Any other failure.
-        """
-        with translated(address, "write", kms_key_id=kms_key_id):
-            answer = self._client.put_object(
-                Bucket=address.bucket,
-                Key=address.key,
-                Body=data,
-                ContentType=PACKAGE_TYPE,
-                **condition(only_if_absent=only_if_absent, only_if=only_if),
-                **encryption(kms_key_id),
-                **marking(mark),
-            )
-        return ObjectInfo(
-            address=address,
-            size=len(data),
-            etag=answer["ETag"],
-            version_id=answer.get("VersionId"),
-            kms_key_id=answer.get("SSEKMSKeyId"),
-            mark=mark,
-        )
-
     def delete_if_unchanged(self, info: ObjectInfo) -> bool:
         """Delete a version, but not what somebody else has put in its place.
 
@@ -212,20 +169,6 @@ class ObjectStore:
             for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
                 found += [(S3Address(bucket, upload["Key"]), upload["UploadId"]) for upload in page.get("Uploads", ())]
         return found
-
-    def create_bucket(self, bucket: str) -> None:
-        """Make a bucket; no error if the caller has it already.
-
-        Raises:
-            ObjectStoreError: The name is somebody else's, or the store refused.
-        """
-        region = self.connection.region
-        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        with translated(S3Address(bucket, ""), "create the bucket"):
-            try:
-                self._client.create_bucket(Bucket=bucket, **where)  # type: ignore[arg-type]  # the region is any of AWS's
-            except self._client.exceptions.BucketAlreadyOwnedByYou:
-                return
 
     def _check_bucket(self, address: S3Address) -> None:
         try:

@@ -60,12 +60,16 @@ class Upload:
         client: An S3 client.
         address: The object to be.
         upload_id: What the store calls the upload.
+        kms_key_id: KMS key that the object is encrypted under, or None.
         mark: What the object is marked with.
     """
 
-    def __init__(self, client: "S3Client", address: S3Address, upload_id: str, *, mark: Mark | None) -> None:
+    def __init__(
+        self, client: "S3Client", address: S3Address, upload_id: str, *, kms_key_id: str | None, mark: Mark | None
+    ) -> None:
         self.address = address
         self.upload_id = upload_id
+        self._kms_key_id = kms_key_id
         self._mark = mark
         self._client = client
         self._parts: dict[int, tuple[str, int]] = {}
@@ -82,7 +86,7 @@ class Upload:
             UploadNotFoundError: The upload was aborted meanwhile.
             ObjectStoreError: Any other failure, after botocore's retries.
         """
-        with translated(self.address, f"write part {number} of"):
+        with translated(self.address, f"write part {number} of", kms_key_id=self._kms_key_id):
             answer = self._client.upload_part(**self._names, PartNumber=number, Body=cast("bytes", data))
         self._record(number, answer["ETag"], len(data))
 
@@ -170,7 +174,7 @@ def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | No
             **encryption(kms_key_id),
             **marking(mark),
         )
-    return Upload(client, address, answer["UploadId"], mark=mark)
+    return Upload(client, address, answer["UploadId"], kms_key_id=kms_key_id, mark=mark)
 
 
 def abort_upload(client: "S3Client", address: S3Address, upload_id: str) -> None:

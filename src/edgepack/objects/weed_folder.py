@@ -1,6 +1,7 @@
 """The embedded store's folder: what it holds beside the objects, written so that a power cut leaves none of it half."""
 
 import json
+import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,16 @@ from edgepack.objects.weed_settings import Ports, StoreCredential
 
 PORTS_FILE: Final = "ports.json"
 LOG_TAIL_BYTES: Final = 2000
+DRAWS: Final = 20
+"""Sets of ports tried while somebody else's files bear the names of their sockets."""
+
+
+def remove_sockets(ports: Ports) -> bool:
+    """Remove what an earlier store has left; False if somebody else's file has one of the names."""
+    for path in ports.sockets():
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    return not any(os.path.lexists(path) for path in ports.sockets())
 
 
 class StoreFolder:
@@ -95,12 +106,22 @@ class StoreFolder:
             and wanted in {0, known.s3}
             and can_listen(known.s3)
             and all(map(is_free, known.helpers()))
+            and remove_sockets(known)
         ):
             return known
-        drawn = draw_ports(6, taken=frozenset({wanted} if wanted else ()))
-        return Ports(
-            s3=wanted or drawn[0], s3_grpc=drawn[1], master=drawn[2], volume=drawn[3], filer=drawn[4], admin=drawn[5]
-        )
+        for _ in range(DRAWS):
+            drawn = draw_ports(6, taken=frozenset({wanted} if wanted else ()))
+            ports = Ports(
+                s3=wanted or drawn[0],
+                s3_grpc=drawn[1],
+                master=drawn[2],
+                volume=drawn[3],
+                filer=drawn[4],
+                admin=drawn[5],
+            )
+            if remove_sockets(ports):
+                return ports
+        raise StateError("Other users' sockets stand in the way of the embedded store: /tmp/seaweedfs-*.sock.")
 
     def note_ports(self, ports: Ports) -> None:
         """Keep the ports for the next start.

@@ -66,10 +66,10 @@ class Ports:
         return [self.s3_grpc, self.master, self.volume, self.filer, self.admin]
 
     def sockets(self) -> list[Path]:
-        """The Unix sockets that SeaweedFS puts beside the ports, by fixed names, and mostly leaves behind."""
+        """The Unix sockets that SeaweedFS puts where everybody may write, by fixed names, and mostly leaves behind."""
         grpc = {"master": self.master, "volume": self.volume, "filer": self.filer, "admin": self.admin}
         names = [f"{name}-grpc-{port + GRPC_OFFSET}" for name, port in grpc.items()]
-        names += [f"s3-grpc-{self.s3_grpc}", f"s3-{self.s3}", f"filer-{self.filer}"]
+        names.append(f"s3-grpc-{self.s3_grpc}")
         return [Path(f"/tmp/seaweedfs-{name}.sock") for name in names]  # noqa: S108 - the choice is not ours
 
 
@@ -108,8 +108,14 @@ def server_arguments(folder: Path, ports: Ports) -> list[str]:
         f"-volume.port={ports.volume}",
         f"-filer.port={ports.filer}",
         f"-admin.port={ports.admin}",
+        f"-filer.localSocket={FILER_SOCKET}",
+        f"-s3.localSocket={S3_SOCKET}",
     ]
 
+
+FILER_SOCKET: Final = "filer.sock"
+S3_SOCKET: Final = "s3.sock"
+"""Unix sockets, in the store's own folder; without its path, since a socket's has at most 107 bytes (unix(7))."""
 
 S3_USERS_FILE: Final = "weed_s3.json"
 SECURITY_FILE: Final = "security.toml"

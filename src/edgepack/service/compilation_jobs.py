@@ -2,8 +2,8 @@
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
-from edgepack.compilers.options import parse_compiler_options
 from edgepack.contract.arns import compilation_job_arn
 from edgepack.contract.compilation_jobs import (
     CreateCompilationJobRequest,
@@ -14,13 +14,14 @@ from edgepack.contract.compilation_jobs import (
     ListCompilationJobsResponse,
     StopCompilationJobRequest,
 )
-from edgepack.database import tags
+from edgepack.database import outputs, tags
 from edgepack.database.compilation_jobs import compilation_jobs, summary
 from edgepack.database.point_reads import PointRead
 from edgepack.errors import ResourceInUseError, ResourceNotFoundError, ValidationError
+from edgepack.jobs.compilation import target_of
 from edgepack.jobs.engine import COMPILATION_QUEUE, COMPILATION_WORKFLOW, new_workflow_id
 from edgepack.jobs.lifecycle import FINAL, STARTING
-from edgepack.objects.address import parse_object_uri, parse_s3_uri
+from edgepack.objects.address import S3Address
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
 from edgepack.service.limits import require_room
@@ -145,6 +146,7 @@ class CompilationJobs:
                 },
             )
             put_new_tags(connection, arn, request.tags or [])
+            _claim(connection, target_of(request), arn)
             self._context.work.enqueue(
                 connection,
                 workflow=COMPILATION_WORKFLOW,
@@ -165,9 +167,15 @@ def _check(request: CreateCompilationJobRequest) -> None:
     output = request.output_config
     if (output.target_device is None) == (output.target_platform is None):
         raise ValidationError("Exactly one of OutputConfig.TargetDevice and OutputConfig.TargetPlatform is required.")
-    parse_object_uri(request.input_config.s3_uri)
-    parse_s3_uri(output.s3_output_location)
-    parse_compiler_options(output.compiler_options)
+    target_of(request)  # which needs a source, a location, a target and options that can be read
+
+
+def _claim(connection: Connection, target: S3Address, arn: str) -> None:
+    if not outputs.claim(connection, target.place, arn):
+        raise ResourceInUseError(
+            f"Another job is writing {target} at this moment.",
+            advice="Wait until it ends, stop it, or choose another output location.",
+        )
 
 
 def _not_found(name: str) -> ResourceNotFoundError:

@@ -60,6 +60,12 @@ def first_key(database: Database, secrets: SecretBox, *, account_id: str) -> tup
     return key.access_key_id, _secret(secrets, key).decode()
 
 
+def long_term_keys(database: Database, secrets: SecretBox) -> list[tuple[str, str]]:
+    """The id and secret of every access key that does not end by itself, of all accounts."""
+    with database.read() as connection:
+        return [(key.access_key_id, _secret(secrets, key).decode()) for key in access_keys.long_term(connection)]
+
+
 class CredentialLookup:
     """Finds the credential of an access key id.
 

@@ -14,10 +14,9 @@ from edgepack.contract.edge_packaging_jobs import (
     ListEdgePackagingJobsResponse,
     StopEdgePackagingJobRequest,
 )
-from edgepack.database import schema
+from edgepack.database import outputs, schema
 from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs, summary
-from edgepack.database.jobs import violated_index
 from edgepack.database.listing import contains
 from edgepack.database.point_reads import PointRead
 from edgepack.database.records import CompilationJob
@@ -25,7 +24,7 @@ from edgepack.errors import ResourceNotFoundError, ValidationError
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW, new_workflow_id
 from edgepack.jobs.lifecycle import COMPLETED, STARTING, STOPPED, STOPPING
 from edgepack.jobs.presets import preset_of
-from edgepack.objects.address import S3Address, join_key
+from edgepack.objects.address import S3Address, join_key, parse_s3_uri
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
 from edgepack.service.limits import require_room
@@ -74,15 +73,17 @@ class EdgePackagingJobs:
         target = join_key(
             request.output_config.s3_output_location, package_name(request.model_name, request.model_version)
         )
+        arn = edge_packaging_job_arn(caller.region, caller.account_id, request.edge_packaging_job_name)
         try:
             with self._context.database.write() as connection:
                 self._require_room(connection, caller)
                 compiled = self._require_compiled(connection, caller, request.compilation_job_name)
                 _require_other_place(target, compiled)
                 _require_preset(request, compiled)
-                self._insert(connection, caller, request, target)
+                self._insert(connection, caller, request, target, arn)
+                _claim(connection, target, arn)
         except sa.exc.IntegrityError as error:
-            raise self._conflict(error, caller, request, target) from error
+            raise _name_taken(arn) from error
 
     def describe(self, caller: Caller, request: DescribeEdgePackagingJobRequest) -> msgspec.Raw:
         """The job's stored answer.
@@ -163,14 +164,19 @@ class EdgePackagingJobs:
         return compiled
 
     def _insert(
-        self, connection: Connection, caller: Caller, request: CreateEdgePackagingJobRequest, target: S3Address
+        self,
+        connection: Connection,
+        caller: Caller,
+        request: CreateEdgePackagingJobRequest,
+        target: S3Address,
+        arn: str,
     ) -> None:
         now, name = self._context.clock(), request.edge_packaging_job_name
         workflow_id = new_workflow_id()
         values: dict[str, Any] = {
             "account_id": caller.account_id,
             "name": name,
-            "arn": edge_packaging_job_arn(caller.region, caller.account_id, name),
+            "arn": arn,
             "status": STARTING,
             "status_message": "Waiting for a worker.",
             "compilation_job_name": request.compilation_job_name,
@@ -195,24 +201,24 @@ class EdgePackagingJobs:
             job_id=job.id,
         )
 
-    def _conflict(
-        self, error: sa.exc.IntegrityError, caller: Caller, request: CreateEdgePackagingJobRequest, target: S3Address
-    ) -> ValidationError:
-        if violated_index(error, schema.edge_packaging_jobs) == "ix_edge_packaging_jobs_active_output":
-            return ValidationError(
-                f"Another edge packaging job is writing s3://{target.bucket}/{target.key} at this moment.",
-                advice="Wait until it ends, stop it, or choose another model version or output location.",
-            )
-        name = request.edge_packaging_job_name
-        arn = edge_packaging_job_arn(caller.region, caller.account_id, name)
-        return ValidationError(
-            f"Edge packaging job names must be unique within an AWS account and region, and an edge packaging job with "
-            f"this name already exists ({arn})."
+
+def _name_taken(arn: str) -> ValidationError:
+    return ValidationError(
+        f"Edge packaging job names must be unique within an AWS account and region, and an edge packaging job with "
+        f"this name already exists ({arn})."
+    )
+
+
+def _claim(connection: Connection, target: S3Address, arn: str) -> None:
+    if not outputs.claim(connection, target.place, arn):
+        raise ValidationError(
+            f"Another job is writing {target} at this moment.",
+            advice="Wait until it ends, stop it, or choose another model version or output location.",
         )
 
 
 def _require_other_place(target: S3Address, compiled: CompilationJob) -> None:
-    if target.uri == compiled.artifact_uri:
+    if target.place == parse_s3_uri(compiled.artifact_uri).place:
         raise ValidationError(
             f"The package would replace the compiled model that it is made of, {target.uri}.",
             advice="Choose another output location, model name or model version.",

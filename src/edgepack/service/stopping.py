@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from edgepack.database import outputs
 from edgepack.database.jobs import JobTable
 from edgepack.errors import ValidationError
-from edgepack.jobs.lifecycle import COMPLETED, FAILED, stop_target
+from edgepack.jobs.lifecycle import COMPLETED, FAILED, STOPPED, stop_target
 from edgepack.service.context import Context
 
 
@@ -46,5 +47,10 @@ def stop_job(  # noqa: PLR0913 - what the two kinds do not share, keyword-only
                 return True
             values = {"status": target, "modified_at": context.clock(), **columns(target)}
             # Where transactions run side by side, the worker may have been first: then look again.
-            if jobs.change(connection, job.id, expected={job.status}, **values) is not None:
-                return True
+            stopped = jobs.change(connection, job.id, expected={job.status}, **values)
+            if stopped is not None and target == STOPPED:
+                outputs.release(connection, job.arn)
+        if stopped is not None:
+            if target == STOPPED:
+                context.work.cancel(job.workflow_id)  # nobody need take it from the queue
+            return True

@@ -71,23 +71,8 @@ class ApiServer:
         self._server.should_exit = True
 
 
-def serve(app: App, *, host: str, port: int, on_ready: Callable[[int], object] | None = None) -> None:
-    """Serve until told to stop; see `ApiServer`.
-
-    Args:
-        app: What to serve.
-        host: Address to listen on.
-        port: Port; 0 takes any free one.
-        on_ready: Called once with the real port when requests are accepted.
-
-    Raises:
-        ListenError: The address cannot be listened on.
-    """
-    ApiServer(app, host=host, port=port).run(on_ready)
-
-
 def configure(app: Callable[..., object]) -> uvicorn.Config:
-    """The configuration of uvicorn; the benchmarks run their comparison under the same one.
+    """The configuration of uvicorn.
 
     Args:
         app: An ASGI 3 application.

@@ -1,4 +1,4 @@
-"""The first schema: jobs with their answers, components, tags, access keys, open uploads, worker heartbeats.
+"""The first schema: jobs with their answers, components, tags, access keys, outputs, worker heartbeats.
 
 Revision ID: 0001
 Revises:
@@ -133,14 +133,6 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_edge_packaging_jobs_account_id_status"), "edge_packaging_jobs", ["account_id", "status"], unique=False
     )
-    op.create_index(
-        "ix_edge_packaging_jobs_active_output",
-        "edge_packaging_jobs",
-        ["output_bucket", "output_key"],
-        unique=True,
-        sqlite_where=sa.text("status IN ('STARTING', 'INPROGRESS', 'STOPPING')"),
-        postgresql_where=sa.text("status IN ('STARTING', 'INPROGRESS', 'STOPPING')"),
-    )
     op.create_index(op.f("ix_edge_packaging_jobs_workflow_id"), "edge_packaging_jobs", ["workflow_id"], unique=True)
     op.create_table(
         "executors",
@@ -162,6 +154,14 @@ def upgrade() -> None:
         sa.Column("value", sa.String(length=256), nullable=False),
         sa.PrimaryKeyConstraint("resource_arn", "key", name=op.f("pk_tags")),
     )
+    op.create_table(
+        "outputs",
+        sa.Column("place", sa.String(length=1500), nullable=False),
+        sa.Column("writer_arn", sa.String(length=1600), nullable=True),
+        sa.Column("holder_arn", sa.String(length=1600), nullable=True),
+        sa.PrimaryKeyConstraint("place", name=op.f("pk_outputs")),
+    )
+    op.create_index(op.f("ix_outputs_writer_arn"), "outputs", ["writer_arn"], unique=False)
     op.create_table(
         "uploads",
         sa.Column("upload_id", sa.String(length=1024), nullable=False),

@@ -1,0 +1,43 @@
+"""Who writes where, and whose result stands where: one row for each place in the store that a job has been given.
+
+A place has at most one writer, a job that has not ended, and at most one holder, the edge packaging job whose package
+was the last that a job wrote there: a description of any earlier one would no longer be true.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from edgepack.database.schema import outputs
+from edgepack.database.upserts import insert
+
+_AT = outputs.c.place == sa.bindparam("at")
+
+
+def claim(connection: Connection, place: str, writer_arn: str) -> bool:
+    """Make a job a place's writer; False while another one is.
+
+    Args:
+        connection: A connection inside the transaction that adds the job.
+        place: `S3Address.place` of the job's output.
+        writer_arn: The job.
+    """
+    new = insert(connection, outputs).values(place=place, writer_arn=writer_arn)
+    claimed = new.on_conflict_do_update(
+        index_elements=[outputs.c.place], set_={"writer_arn": writer_arn}, where=outputs.c.writer_arn.is_(None)
+    )
+    return connection.execute(claimed).rowcount == 1
+
+
+def release(connection: Connection, writer_arn: str) -> None:
+    """The job has ended: it writes nowhere any more."""
+    connection.execute(sa.update(outputs).where(outputs.c.writer_arn == writer_arn).values(writer_arn=None))
+
+
+def holder(connection: Connection, place: str) -> str | None:
+    """The ARN of the edge packaging job whose package stands there."""
+    return connection.execute(sa.select(outputs.c.holder_arn).where(_AT), {"at": place}).scalar()
+
+
+def set_holder(connection: Connection, place: str, holder_arn: str | None) -> None:
+    """Another package stands there from now on, or none."""
+    connection.execute(sa.update(outputs).where(_AT).values(holder_arn=holder_arn), {"at": place})
