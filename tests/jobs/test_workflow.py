@@ -14,7 +14,7 @@ from edgepack.errors import ValidationError
 from edgepack.jobs import workflow
 from edgepack.jobs.attempt import Attempt, JobStoppedError, JobSupersededError
 from edgepack.jobs.lifecycle import ACTIVE, MAX_DEATHS
-from edgepack.jobs.workflow import NOTHING_LEFT, STOPPED_MESSAGE, JobWork, Step
+from edgepack.jobs.workflow import NOTHING_LEFT, STOPPED_MESSAGE, STORE_ATTEMPTS, JobWork, Step
 from edgepack.objects.errors import StoreRefusedError, StoreUnavailableError
 from rows import packaging_row
 
@@ -99,12 +99,12 @@ def test_a_defect_fails_the_job_without_its_words(work: Work) -> None:
 
 
 def test_what_passes_by_itself_is_tried_again(work: Work) -> None:
-    assert perform(work, raising(*[StoreUnavailableError("Not now.")] * 3))
+    assert perform(work, raising(*[StoreUnavailableError("Not now.")] * (STORE_ATTEMPTS - 1)))
     assert (job(work).status, work.cleaned) == ("INPROGRESS", [])
 
 
 def test_but_not_for_ever(work: Work) -> None:
-    assert not perform(work, raising(*[StoreUnavailableError("Not now.")] * 4))
+    assert not perform(work, raising(*[StoreUnavailableError("Not now.")] * STORE_ATTEMPTS))
     assert (job(work).status, work.cleaned) == ("FAILED", [1])
 
 

@@ -19,6 +19,7 @@ from edgepack.compilers.base import CompilationError, CompilationRequest
 from edgepack.compilers.input_shapes import check_input_shapes, parse_input_shapes
 from edgepack.compilers.onnx_format import fix_input_shapes, not_onnx, read_model
 from edgepack.compilers.targets import Platform, platform_of, target_name
+from edgepack.package.names import MANIFEST_NAME, collision_key
 
 COMPILED_MODEL = "compiled.onnx"
 COMPILED_WEIGHTS = "compiled.params"
@@ -29,9 +30,6 @@ MANIFEST = "manifest"
 """JSON list of the files that the compiler wrote; Neo's archives have a member of this name."""
 
 WRITTEN_NAMES = (COMPILED_MODEL, COMPILED_WEIGHTS, COMPILED_META, MANIFEST)
-PACKAGE_MANIFEST = "sagemaker_edge_manifest"
-"""The name that a package's own manifest has; a model with such a file could not be packaged."""
-
 PLATFORMS = frozenset({Platform("LINUX", "X86_64"), Platform("LINUX", "ARM64")})
 """Where ONNX Runtime is published for, as wheels of PyPI."""
 
@@ -100,7 +98,7 @@ def _only_model(files: Mapping[str, Path]) -> str:
             f"ClientError: InputConfiguration: Exactly one .onnx file is allowed for ONNX models, not {len(found)}."
         )
     for name in files:
-        if name.lower() == PACKAGE_MANIFEST or (name in WRITTEN_NAMES and name != found[0]):
+        if name != found[0] and collision_key(name) in {MANIFEST_NAME, *WRITTEN_NAMES}:
             raise CompilationError(
                 f"ClientError: InputConfiguration: The model archive must not hold a file named {name!r}."
             )

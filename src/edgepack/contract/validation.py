@@ -7,6 +7,7 @@ faults at once in AWS's words.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +21,9 @@ T = TypeVar("T", bound=Shape)
 
 SHOWN_CHARACTERS = 256
 """Characters of a refused value that the message repeats: enough to find it, not enough to flood a log."""
+
+FAULTS_MAX = 100
+"""Faults that are looked for: more than any request made by hand has, and an answer stays small."""
 
 NOT_NULL = "Member must not be null"
 
@@ -91,7 +95,7 @@ def _parse(body: bytes) -> Any:
 
 
 def _checked(members: Any, shape: type[T]) -> T:
-    faults = list(_faults(members, inspect.type_info(shape), ""))
+    faults = list(islice(_faults(members, inspect.type_info(shape), ""), FAULTS_MAX))
     if faults:
         raise ValidationError(detected(faults))
     try:
@@ -160,6 +164,8 @@ def _structure_faults(value: Mapping[str, Any], kind: inspect.StructType, path: 
 
 def _list_faults(value: list[Any], kind: inspect.ListType, path: str) -> Iterator[str]:
     yield from _length_faults(value, kind, path)
+    if kind.max_length is not None and len(value) > kind.max_length:
+        return
     for number, item in enumerate(value, start=1):
         where = f"{path}.{number}.member"
         if item is None:
@@ -212,7 +218,8 @@ def fault(value: Any, path: str, constraint: str) -> str:
 
 
 def _as_aws_prints(value: Any) -> str:
-    return f"[{', '.join(map(_as_aws_prints, value))}]" if isinstance(value, list) else str(value)
+    # As many items of a list as can be shown: it may be the list's length that is the fault.
+    return f"[{', '.join(map(_as_aws_prints, value[:SHOWN_CHARACTERS]))}]" if isinstance(value, list) else str(value)
 
 
 def _shown(text: str) -> str:

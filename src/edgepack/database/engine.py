@@ -8,7 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from edgepack.errors import StateError
 
@@ -39,7 +40,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = _driver_url(url)
         self.engine = _create_engine(self.url)
-        self._reads = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        # The driver of SQLite is in that mode already; to ask for it would have it put back to another one afterwards.
+        autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reads = self.engine if self.is_sqlite else autocommit
 
     @property
     def is_sqlite(self) -> bool:
@@ -85,13 +88,13 @@ def unavailable() -> Iterator[None]:
     """
     try:
         yield
-    except (OperationalError, sqlite3.OperationalError) as error:
+    except (InterfaceError, OperationalError, PoolTimeoutError, sqlite3.OperationalError) as error:
         raise unavailable_because(error) from error
 
 
-def unavailable_because(error: OperationalError | sqlite3.OperationalError) -> DatabaseUnavailableError:
-    """This room's error for one of the driver's, with or without SQLAlchemy around it."""
-    cause = error.orig if isinstance(error, OperationalError) else error
+def unavailable_because(error: Exception) -> DatabaseUnavailableError:
+    """This room's error for one of the driver's, or of SQLAlchemy's around it."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
     return DatabaseUnavailableError(f"The database failed: {cause}.")
 
 
@@ -106,6 +109,8 @@ def _driver_url(url: str) -> sa.URL:
         raise DatabaseUnavailableError(
             f"The database {parsed.drivername!r} is not supported.", advice="Use sqlite:///FILE or postgresql://…."
         )
+    if parsed.drivername == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise DatabaseUnavailableError("The database setting names no file.", advice="Use sqlite:////FILE.")
     return parsed
 
 

@@ -19,6 +19,12 @@ def begun_by(connection: Connection, owner_arn: str, *, up_to_attempt: int) -> l
     return [OpenUpload(**row) for row in connection.execute(query).mappings()]
 
 
+def some(connection: Connection, at_most: int) -> list[OpenUpload]:
+    """Uploads of all jobs, as many as that."""
+    query = sa.select(uploads).limit(at_most)
+    return [OpenUpload(**row) for row in connection.execute(query).mappings()]
+
+
 def remove(connection: Connection, upload_id: str) -> None:
     """Forget an upload that has been completed or aborted."""
     connection.execute(sa.delete(uploads).where(uploads.c.upload_id == upload_id))

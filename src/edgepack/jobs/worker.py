@@ -11,6 +11,7 @@ from edgepack.jobs import engine
 from edgepack.jobs.compilation import CompilationWork
 from edgepack.jobs.edge_packaging import EdgePackagingWork
 from edgepack.jobs.reaper import HEARTBEAT_SECONDS, Heartbeat, Reaper
+from edgepack.jobs.sweeper import Sweeper
 from edgepack.jobs.workflow import JobWork
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Worker:
         self._heartbeat = Heartbeat(database, self.executor_id)
         self._queue = engine.WorkQueue(self._url)
         self._reaper = Reaper(database, self._queue, self._works, executor_id=self.executor_id)
+        self._sweeper = Sweeper(database, packaging.store, self._works, executor_id=self.executor_id)
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -51,9 +53,11 @@ class Worker:
         for work in self._works:
             _register(work.queue)
         _register(engine.QUARANTINE_QUEUE, global_concurrency=1)
+        self._sweeper.start()
         log.info("worker %s runs jobs", self.executor_id)
         while not self._stopping.wait(HEARTBEAT_SECONDS):
             self._reap()
+        self._sweeper.stop()
         self._heartbeat.stop()
 
     def stop(self) -> None:

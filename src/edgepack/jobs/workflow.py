@@ -31,9 +31,10 @@ Step = tuple[str, Callable[[], None]]
 STATUS_CHECK_SECONDS = 0.25
 """How often a running job asks whether it should stop: bounds how long Stop takes while bytes flow."""
 
-STORE_ATTEMPTS = 4
+STORE_ATTEMPTS = 6
 STORE_BACKOFF_SECONDS = 1.0
-"""First wait before a step is tried again after the store was unavailable; doubled each time."""
+"""First wait before a step is tried again after the store was unavailable; doubled each time: half a minute in all,
+which is longer than a store takes to be started again."""
 
 DATABASE_RETRIES: Mapping[str, Any] = {
     "retries_allowed": True,

@@ -23,7 +23,7 @@ def locked_keys_folder(data: Path) -> Iterator[Path]:
         OSError: The folder cannot be created or opened.
     """
     folder = data / KEYS_FOLDER
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(mode=KEYS_FOLDER_MODE, parents=True, exist_ok=True)
     folder.mkdir(mode=KEYS_FOLDER_MODE, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

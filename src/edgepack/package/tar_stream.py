@@ -113,6 +113,7 @@ class TarReader:
         self._file: tuple[str, int, _Hash] | None = None
         self._body_left = 0
         self._padding_left = 0
+        self._headers_seen = 0
         self._members = 0
         self._files = 0
         self._zero_blocks = 0
@@ -152,6 +153,8 @@ class TarReader:
             TruncatedError: It ended earlier.
             EmptyArchiveError: It holds no file.
         """
+        if not self._headers_seen and not self._zero_blocks:
+            raise NotTarError(f"The gzip file does not hold a tar archive: it holds {self.size} bytes, no header.")
         if self._zero_blocks != 2 or self._partial:  # noqa: PLR2004 - two zero blocks end an archive
             raise TruncatedError(f"The tar archive ends after {self.size} bytes without an end marker.")
         if self.size % BLOCK_SIZE:
@@ -210,10 +213,11 @@ class TarReader:
         except UnsupportedMemberError:
             raise
         except TarError as error:
-            if self._members == 0:
+            if self._headers_seen == 0:
                 raise NotTarError(f"The gzip file does not hold a tar archive ({error.message}).") from None
             raise
-        self._members += 1
+        self._headers_seen += 1
+        self._members += header.kind in {FILE, DIRECTORY}
         if self._members > self._limits.members:
             raise ArchiveTooLargeError(f"The archive has more than {self._limits.members} members.")
         return header

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from edgepack.contract.shapes import wire_name
 from edgepack.contract.validation import detected, fault
 from edgepack.database import listing
 from edgepack.database.jobs import JobTable
@@ -107,5 +108,5 @@ def _conditions(table: sa.Table, request: Any) -> list[sa.ColumnElement[bool]]:
 
 def _microseconds(member: str, seconds: float) -> int:
     if not abs(seconds) < LARGEST_TIME / MICROSECONDS:
-        raise ValidationError(f"The time in {member!r} is out of range.")
+        raise ValidationError(f"The time in {wire_name(member)} is out of range.")
     return round(seconds * MICROSECONDS)

@@ -11,6 +11,7 @@ from edgepack.contract.security_tokens import (
     GetCallerIdentityRequest,
     GetCallerIdentityResponse,
 )
+from edgepack.contract.shapes import wire_name
 from edgepack.database import access_keys
 from edgepack.database.records import MICROSECONDS, AccessKey, epoch_seconds
 from edgepack.errors import AccessDeniedError, ValidationError
@@ -101,7 +102,7 @@ class SecurityTokens:
 def _check(request: AssumeRoleRequest) -> None:
     if not _ROLE_ARN.fullmatch(request.role_arn):
         raise ValidationError(f"{request.role_arn} is not the ARN of an IAM role.")
-    asked = [member for member in NOT_SUPPORTED if getattr(request, member)]
+    asked = [wire_name(member) for member in NOT_SUPPORTED if getattr(request, member)]
     if asked:
         raise ValidationError(
             f"Not supported by this server: {', '.join(asked)}.", advice="Leave them out, or assume the role at AWS."

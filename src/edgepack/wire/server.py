@@ -130,7 +130,9 @@ def _listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ListenError(f"Cannot listen on {host} port {port}: {error}.") from error
+        raise ListenError(
+            f"Cannot listen on {host}: {error.strerror}.", advice="Give an address of this machine with --host."
+        ) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
