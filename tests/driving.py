@@ -69,6 +69,7 @@ def create_packaging(server: RunningServer, name: str, compilation: str, **chang
 
 def describe_packaging(server: RunningServer, name: str) -> dict[str, Any]:
     answer: dict[str, Any] = server.client("sagemaker").describe_edge_packaging_job(EdgePackagingJobName=name)
+    del answer["ResponseMetadata"]
     return answer
 
 

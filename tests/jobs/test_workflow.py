@@ -149,6 +149,14 @@ def test_a_clean_up_that_fails_is_told_and_nothing_else_is_promised(work: Work, 
     assert NOTHING_LEFT not in job(work).status_message
 
 
+def test_not_even_a_defect_in_the_clean_up_keeps_a_job_from_ending(work: Work) -> None:
+    work.clean_up_error = ZeroDivisionError("the secret of it")
+    assert not perform(work, raising(ValidationError("This is wrong.")))
+    assert job(work).status == "FAILED"
+    assert "could not be removed" in job(work).status_message
+    assert "secret" not in job(work).status_message
+
+
 def test_an_attempt_that_was_superseded_cleans_nothing_up(work: Work) -> None:
     """Its errors are of no interest to anybody, and what it would remove may be its successor's."""
 

@@ -63,7 +63,7 @@ def test_every_member_of_the_description_is_there_and_true(
     first = describe_packaging(server, "described")
     assert first["EdgePackagingJobStatusMessage"]
     assert first["LastModifiedTime"] >= first["CreationTime"]
-    found = packaged_description(server, "described")
+    found = wait_for(lambda: describe_packaging(server, "described"), "EdgePackagingJobStatus")
     signature, artifact = found.pop("ModelSignature"), found.pop("ModelArtifact")
     created_at, modified_at = found.pop("CreationTime"), found.pop("LastModifiedTime")
     assert found.pop("EdgePackagingJobStatusMessage")
@@ -91,12 +91,6 @@ def test_every_member_of_the_description_is_there_and_true(
     check_package(server, artifact, signature, tmp_path)
 
 
-def packaged_description(server: RunningServer, name: str) -> dict[str, Any]:
-    found = wait_for(lambda: describe_packaging(server, name), "EdgePackagingJobStatus")
-    found.pop("ResponseMetadata")
-    return found
-
-
 def check_package(server: RunningServer, artifact: str, signature: str, folder: Path) -> None:
     bucket, _, key = artifact.removeprefix("s3://").partition("/")
     package = folder / "package.tar.gz"
@@ -116,9 +110,37 @@ def check_package(server: RunningServer, artifact: str, signature: str, folder: 
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
 
-def test_the_stored_bytes_are_not_replaced_by_a_second_look(server: RunningServer, compilation: str) -> None:
-    first = packaged(server, "twice-described", compilation)
-    assert describe_packaging(server, "twice-described")["ModelSignature"] == first["ModelSignature"]
+def test_a_description_does_not_promise_what_another_package_has_replaced(
+    server: RunningServer, compilation: str
+) -> None:
+    output = {"S3OutputLocation": f"s3://{BUCKET}/replaced", "PresetDeploymentType": "GreengrassV2Component"}
+    first = packaged(server, "replaced-1", compilation, ModelName="replaced", OutputConfig=output)
+    second = packaged(server, "replaced-2", compilation, ModelName="replaced", OutputConfig=output)
+    assert first["ModelArtifact"] == second.get("ModelArtifact"), second
+    assert first["ModelSignature"] != second["ModelSignature"]
+    former = describe_packaging(server, "replaced-1")
+    assert former["EdgePackagingJobStatus"] == "COMPLETED"
+    assert former.keys() & {"ModelArtifact", "ModelSignature"} == set()
+    assert "edge-packaging-job/replaced-2 wrote in its place" in former["EdgePackagingJobStatusMessage"]
+    assert former["PresetDeploymentOutput"] == first["PresetDeploymentOutput"]
+    assert former["LastModifiedTime"] > first["LastModifiedTime"]
+    assert describe_packaging(server, "replaced-2") == second
+
+
+def test_a_compiled_model_that_was_replaced_is_not_packaged(server: RunningServer) -> None:
+    found = compiled(server, "replaced-source")
+    key = found["ModelArtifacts"]["S3ModelArtifacts"].partition(f"{BUCKET}/")[2]
+    put(server, key, compiled_archive())
+    job = packaged(server, "of-replaced", "replaced-source")
+    assert job["EdgePackagingJobStatus"] == "FAILED"
+    assert "has been replaced since its compilation job wrote it" in job["EdgePackagingJobStatusMessage"]
+    assert nothing_left(server, "packaged/of-replaced")
+
+
+def test_an_empty_kms_key_is_none(server: RunningServer, compilation: str) -> None:
+    output = {"S3OutputLocation": f"s3://{BUCKET}/keyless", "KmsKeyId": ""}
+    job = packaged(server, "keyless", compilation, OutputConfig=output)
+    assert (job["EdgePackagingJobStatus"], job["OutputConfig"]) == ("COMPLETED", output)
 
 
 def test_a_slash_is_added_only_if_missing(server: RunningServer, compilation: str) -> None:

@@ -1,17 +1,17 @@
 """When a package gives way to another one, or to none: its job's description must not go on promising it."""
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from sqlalchemy.engine import Connection
 
 from edgepack.contract.arns import parse_arn
-from edgepack.contract.edge_packaging_jobs import DescribeEdgePackagingJobResponse
+from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
 from edgepack.database import outputs
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.jobs.lifecycle import COMPLETED
 
-KEPT: Final = "preset_deployment_output"
+PRESET: Final = "PresetDeploymentOutput"
 """Of what COMPLETED had added, this stays: the component version is still there."""
 
 
@@ -37,9 +37,10 @@ def _tell(connection: Connection, arn: str, message: str, now: int) -> None:
     job = edge_packaging_jobs.named(connection, parsed.account_id, parsed.name)
     if job is None:
         return
-    answer = edge_packaging_jobs.described(connection, job.id)
-    shown = msgspec.json.decode(answer, type=DescribeEdgePackagingJobResponse)
-    outcome: dict[str, Any] = {KEPT: getattr(shown, KEPT)}
+    # Not as a DescribeEdgePackagingJobResponse: AWS's pattern of the ARN knows no region with a digit.
+    shown = msgspec.json.decode(edge_packaging_jobs.described(connection, job.id))
+    preset = shown.get(PRESET)
+    kept = {} if preset is None else {"preset_deployment_output": msgspec.convert(preset, EdgePresetDeploymentOutput)}
     edge_packaging_jobs.change(
-        connection, job.id, expected={COMPLETED}, outcome=outcome, status_message=message, modified_at=now
+        connection, job.id, expected={COMPLETED}, outcome=kept, status_message=message, modified_at=now
     )

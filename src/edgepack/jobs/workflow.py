@@ -175,7 +175,12 @@ class JobWork(Generic[Job]):
         """What is to be said of the output location."""
         try:
             self.clean_up(attempt)
+        except (DatabaseUnavailableError, JobSupersededError):
+            raise
         except EdgepackError as error:
             log.warning("%s: clean-up failed: %s", attempt.job.arn, error.message)
             return f"What it had written could not be removed: {error.message}"
+        except Exception:
+            log.exception("%s: clean-up failed on a defect", attempt.job.arn)
+            return "What it had written could not be removed; the worker's log has the details."
         return NOTHING_LEFT if status == STOPPED else ""

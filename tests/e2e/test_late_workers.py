@@ -1,0 +1,105 @@
+"""A worker that is taken for dead, and comes back in the middle of its last request: nothing of it counts."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from driving import BUCKET, compiled, create_packaging, describe_packaging
+from edgepack.tether import tied
+from harness import EDGEPACK, RunningServer, start_server, wait_for
+from models import compiled_archive, tar_gz
+from s3_proxy import Request, S3Proxy, proxied
+
+pytestmark = pytest.mark.server
+
+LARGE = tar_gz({"compiled.params": os.urandom(16 << 20)}, level=0)
+
+
+@contextmanager
+def worker(server: RunningServer, store: str, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker beside the server, which sees the store through another endpoint."""
+    environment = {
+        **os.environ,
+        "EDGEPACK_S3_ENDPOINT": store,
+        "EDGEPACK_S3_ACCESS_KEY_ID": server.environment["AWS_ACCESS_KEY_ID"],
+        "EDGEPACK_S3_SECRET_ACCESS_KEY": server.environment["AWS_SECRET_ACCESS_KEY"],
+    }
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            tied([*EDGEPACK, "worker", "--data", str(server.data)]), env=environment, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(30)
+
+
+class HeldBack:
+    """Holds back the first completion of an upload until it is released."""
+
+    def __init__(self, proxy: S3Proxy) -> None:
+        self.arrived, self.released = threading.Event(), threading.Event()
+        self.path = ""
+        proxy.rule = self
+
+    def __call__(self, request: Request) -> None:
+        if request.method == "POST" and "uploadId" in request.query and not self.arrived.is_set():
+            self.path = request.path
+            self.arrived.set()
+            self.released.wait(60)
+
+
+@pytest.mark.parametrize("archive", [compiled_archive(), LARGE], ids=["small", "large"])
+def test_what_it_had_on_its_way_changes_nothing(tmp_path: Path, archive: bytes) -> None:
+    server = start_server(tmp_path / "data", "--workers", "0")
+    log = tmp_path / "late.log"
+    try:
+        with (
+            proxied(server.environment["AWS_ENDPOINT_URL_S3"]) as proxy,
+            worker(server, proxy.endpoint, log) as late,
+        ):
+            compiled(server, "source", archive)
+            held = HeldBack(proxy)
+            create_packaging(server, "contended", "source")
+            assert held.arrived.wait(60)
+            late.send_signal(signal.SIGSTOP)
+            with worker(server, server.environment["AWS_ENDPOINT_URL_S3"], tmp_path / "successor.log"):
+                found = wait_for(lambda: describe_packaging(server, "contended"), "EdgePackagingJobStatus")
+                assert found["EdgePackagingJobStatus"] == "COMPLETED", found
+                held.released.set()
+                late.send_signal(signal.SIGCONT)
+                wait_until_told(log, "no longer the current one")
+            assert describe_packaging(server, "contended") == found
+            check(server, found["ModelArtifact"], found["ModelSignature"], tmp_path)
+    finally:
+        server.stop()
+
+
+def wait_until_told(log: Path, words: str) -> None:
+    deadline = time.monotonic() + 60
+    while words not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+def check(server: RunningServer, artifact: str, signature: str, folder: Path) -> None:
+    """The stored package is the one that is described, no upload is left, and it verifies."""
+    s3 = server.client("s3")
+    assert s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
+    package, trust = folder / "package.tar.gz", folder / "trust.pem"
+    s3.download_file(BUCKET, artifact.partition(f"{BUCKET}/")[2], str(package))
+    assert (
+        signature.encode()
+        in subprocess.run(["tar", "-xzOf", package, "sagemaker_edge_manifest"], capture_output=True, check=True).stdout
+    )
+    subprocess.run([*EDGEPACK, "keys", "export-trust", "--data", server.data, "--out", trust], check=True)
+    subprocess.run([*EDGEPACK, "verify", package, "--trust", trust], check=True)
