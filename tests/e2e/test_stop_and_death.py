@@ -128,7 +128,7 @@ def test_a_stopped_job_does_not_remove_what_was_there_before(own_server: Running
 def test_a_second_job_with_the_same_output_is_refused_while_one_runs(own_server: RunningServer, large: str) -> None:
     shared = {"OutputConfig": location("contended"), "ModelName": "contended"}
     create_packaging(own_server, "contended-1", large, **shared)
-    with pytest.raises(ClientError, match="Another edge packaging job is writing"):
+    with pytest.raises(ClientError, match="Another job is writing"):
         create_packaging(own_server, "contended-2", large, **shared)
     found = wait_for(lambda: describe_packaging(own_server, "contended-1"), "EdgePackagingJobStatus")
     assert found["EdgePackagingJobStatus"] == "COMPLETED"

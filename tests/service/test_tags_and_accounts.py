@@ -156,7 +156,7 @@ def test_a_role_of_another_account_is_denied(server: RunningServer) -> None:
 
 
 def test_a_session_policy_is_refused_because_it_would_not_bind(server: RunningServer) -> None:
-    with pytest.raises(ClientError, match="policy"):
+    with pytest.raises(ClientError, match="Not supported by this server: Policy"):
         server.client("sts").assume_role(
             RoleArn="arn:aws:iam::000000000000:role/x", RoleSessionName="me", Policy='{"Version": "2012-10-17"}'
         )
