@@ -28,7 +28,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def described(database: Database, name: str) -> dict[str, Any]:
     read = PointRead(database, edge_packaging_jobs.describe_query)
-    answer: dict[str, Any] = msgspec.json.decode(read.value(account="000000000000", name=name))
+    answer: dict[str, Any] = msgspec.json.decode(read.value("000000000000", name))
     read.close()
     return answer
 

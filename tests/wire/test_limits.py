@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ SLOW_SECONDS = 0.3
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[Api]:
-    with running(OPERATIONS, limits=Limits(max_body_bytes=MAX_BODY, body_seconds=SLOW_SECONDS)) as started:
+    with running(OPERATIONS, limits=Limits(max_body_bytes=MAX_BODY)) as started:
         yield started
 
 
@@ -62,14 +63,6 @@ def test_a_body_in_chunks_is_read_whole(api: Api) -> None:
     assert api.send(head + b"\r\n\r\n" + pieces + b"0\r\n\r\n").status == 200
 
 
-def test_a_body_that_does_not_arrive_is_not_waited_for(api: Api) -> None:
-    request = api.request(target="SageMaker.StopEdgePackagingJob", body=padded(MAX_BODY))
-    with api.connect() as connection:
-        connection.sendall(request[:-1])
-        answer = read_answer(connection)
-    assert (answer.status, answer.code) == (408, "RequestTimeoutException")
-
-
 def test_a_client_that_goes_away_is_no_trouble(api: Api) -> None:
     request = api.request(target="SageMaker.StopEdgePackagingJob", body=padded(MAX_BODY))
     with api.connect() as connection:
@@ -85,18 +78,44 @@ def test_a_head_that_is_too_large_is_refused(api: Api) -> None:
         assert is_closed(connection)
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST / HTTP/1.1\r\nHost: x\r\n"], ids=["nothing", "half"])
-def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_limits, "HEAD_SECONDS", SLOW_SECONDS)
-    with running(OPERATIONS) as api, api.connect() as connection:
-        connection.sendall(sent)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    """A server that does not wait long for a request."""
+    monkeypatch.setattr(connection_limits, "REQUEST_SECONDS", SLOW_SECONDS)
+    with running(OPERATIONS) as started:
+        yield started
+
+
+def test_a_connection_without_a_request_is_closed(impatient: Api) -> None:
+    with impatient.connect() as connection:
         assert is_closed(connection)
 
 
-def test_an_idle_connection_is_kept_longer_than_a_head_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_limits, "HEAD_SECONDS", SLOW_SECONDS)
-    with running(OPERATIONS) as api, api.connect() as connection:
-        request = api.request(target="SageMaker.StopEdgePackagingJob", body=padded(MAX_BODY))
+@pytest.mark.parametrize("missing", [1, 400, 1000], ids=["last byte", "half the body", "half the head"])
+def test_a_request_that_does_not_come_to_its_end_is_not_waited_for(impatient: Api, missing: int) -> None:
+    request = impatient.request(target="SageMaker.StopEdgePackagingJob", body=padded(800))
+    with impatient.connect() as connection:
+        connection.sendall(request[:-missing])
+        assert read_answer(connection).status == 408
+        assert is_closed(connection)
+
+
+def dribble(connection: socket.socket, request: bytes) -> None:
+    """Send the request byte by byte, each long before the patience ends."""
+    for byte in request:
+        connection.sendall(bytes([byte]))
+        time.sleep(SLOW_SECONDS / 20)
+
+
+def test_a_request_that_dribbles_in_is_not_waited_for_either(impatient: Api) -> None:
+    request = impatient.request(target="SageMaker.StopEdgePackagingJob", body=padded(800))
+    with impatient.connect() as connection, pytest.raises(ConnectionError):
+        dribble(connection, request)
+
+
+def test_an_idle_connection_is_kept_longer_than_a_request_may_take(impatient: Api) -> None:
+    with impatient.connect() as connection:
+        request = impatient.request(target="SageMaker.StopEdgePackagingJob", body=padded(MAX_BODY))
         connection.sendall(request)
         assert read_answer(connection).status == 200
         time.sleep(3 * SLOW_SECONDS)

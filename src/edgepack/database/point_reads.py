@@ -32,19 +32,23 @@ class PointRead:
         self._connection: sqlite3.Connection | None = None
         compiled = query.compile(dialect=database.engine.dialect)
         self._sql = str(compiled)
-        self._order: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self._names = tuple(compiled.positiontup or compiled.params)
+        self._is_sqlite = database.is_sqlite
 
-    def value(self, **parameters: str) -> Any:
+    def value(self, *parameters: str) -> Any:
         """The value, or None when there is no such row.
+
+        Args:
+            parameters: Values of the query's bind parameters, in the order in which it names them.
 
         Raises:
             DatabaseUnavailableError: The database failed.
         """
-        if not self._database.is_sqlite:
+        if not self._is_sqlite:
             with self._database.read() as connection:
-                return connection.execute(self._query, parameters).scalar()
+                return connection.execute(self._query, dict(zip(self._names, parameters, strict=True))).scalar()
         try:
-            row = self._driver().execute(self._sql, [parameters[name] for name in self._order]).fetchone()
+            row = (self._connection or self._connected()).execute(self._sql, parameters).fetchone()
         except sqlite3.OperationalError as error:
             raise unavailable_because(error) from error
         return None if row is None else row[0]
@@ -55,13 +59,12 @@ class PointRead:
             self._connection.close()
             self._connection = None
 
-    def _driver(self) -> sqlite3.Connection:
-        if self._connection is None:
-            # SQLAlchemy opens and prepares it (PRAGMAs); detached, so that the pool never hands it to anybody else.
-            pooled = self._database.engine.raw_connection()
-            driver = pooled.driver_connection
-            pooled.detach()
-            assert isinstance(driver, sqlite3.Connection)
-            driver.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
-            self._connection = driver
-        return self._connection
+    def _connected(self) -> sqlite3.Connection:
+        # SQLAlchemy opens and prepares it (PRAGMAs); detached, so that the pool never hands it to anybody else.
+        pooled = self._database.engine.raw_connection()
+        driver = pooled.driver_connection
+        pooled.detach()
+        assert isinstance(driver, sqlite3.Connection)
+        driver.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
+        self._connection = driver
+        return driver

@@ -68,7 +68,7 @@ class CompilationJobs:
         Raises:
             ResourceNotFoundError: There is no such job in the caller's account.
         """
-        found = self._describe.value(account=caller.account_id, name=request.compilation_job_name)
+        found = self._describe.value(caller.account_id, request.compilation_job_name)
         if found is None:
             raise _not_found(request.compilation_job_name)
         return msgspec.Raw(found)

@@ -91,7 +91,7 @@ class EdgePackagingJobs:
         Raises:
             ResourceNotFoundError: There is no such job in the caller's account.
         """
-        found = self._describe.value(account=caller.account_id, name=request.edge_packaging_job_name)
+        found = self._describe.value(caller.account_id, request.edge_packaging_job_name)
         if found is None:
             raise _not_found(request.edge_packaging_job_name)
         return msgspec.Raw(found)

@@ -13,7 +13,7 @@ from edgepack.contract.operations import OPERATIONS
 from edgepack.service.caller import Credential
 from edgepack.service.operations import Operations
 from edgepack.wire.authentication import Authenticator
-from edgepack.wire.body import BODY_SECONDS, MAX_BODY_BYTES, BodyReader, ClientDisconnectedError
+from edgepack.wire.body import MAX_BODY_BYTES, ClientDisconnectedError, read_body
 from edgepack.wire.errors import fault_of
 from edgepack.wire.identifiers import RequestIds
 from edgepack.wire.json11 import Json11
@@ -35,13 +35,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         read_rate: Requests for operations that run on the event loop, for each access key; None for no limit.
         work_rate: Requests for operations that run in a thread, likewise.
         max_body_bytes: The largest body that is read.
-        body_seconds: How long one body may take to arrive.
     """
 
     read_rate: Rate | None = READ_RATE
     work_rate: Rate | None = WORK_RATE
     max_body_bytes: int = MAX_BODY_BYTES
-    body_seconds: float = BODY_SECONDS
 
 
 class App:
@@ -50,7 +48,7 @@ class App:
     Args:
         authenticator: Proves who sent a request.
         performer: Carries out operations.
-        bodies: Reads bodies.
+        max_body_bytes: The largest body that is read.
         operations: The handlers.
         pages: What is served to anyone, by path.
     """
@@ -60,13 +58,13 @@ class App:
         *,
         authenticator: Authenticator,
         performer: Performer,
-        bodies: BodyReader,
+        max_body_bytes: int,
         operations: Operations,
         pages: Mapping[bytes, Response],
     ) -> None:
         self._authenticator = authenticator
         self._performer = performer
-        self._bodies = bodies
+        self._max_body_bytes = max_body_bytes
         self._pages = pages
         self._json = Json11(operations)
         self._query = Query(operations)
@@ -100,11 +98,17 @@ class App:
         await send_response(send, response, request_id)
 
     async def _answer(self, protocol: WireProtocol, request: Request, receive: Receive, request_id: bytes) -> Response:
-        claim = self._authenticator.examine(request, protocol.services(request))
-        body = await self._bodies.read(receive, request.headers.get(b"content-length"))
-        caller = await self._authenticator.prove(claim, request, body)
+        authenticator = self._authenticator
+        claim = authenticator.examine(request, protocol.services(request))
+        declared = request.headers.get(b"content-length")
+        body = await read_body(receive, declared, max_bytes=self._max_body_bytes)
+        key = authenticator.known_key(claim.scope) or await authenticator.look_up(claim.scope)
+        caller = authenticator.prove(claim, request, body, key=key)
         served, decoded = protocol.read(request, body)
-        result = await self._performer.perform(served.handler, caller, decoded)
+        if served.handler.inline:
+            result = self._performer.perform_inline(served.handler, caller, decoded)
+        else:
+            result = await self._performer.perform(served.handler, caller, decoded)
         return protocol.answer(served, result, request_id)
 
     def _protocol(self, request: Request) -> WireProtocol:
@@ -149,7 +153,7 @@ def create_app(  # noqa: PLR0913 - keyword-only
     return App(
         authenticator=Authenticator(lookup, inline=lookup_inline, region=region, clock=clock),
         performer=Performer(read_rate=limits.read_rate, work_rate=limits.work_rate),
-        bodies=BodyReader(max_bytes=limits.max_body_bytes, seconds=limits.body_seconds),
+        max_body_bytes=limits.max_body_bytes,
         operations=operations,
         pages={b"/healthz": HEALTHY, b"/console": _page_response(page)},
     )

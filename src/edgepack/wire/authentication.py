@@ -72,41 +72,26 @@ class Authenticator:
         """Check what can be checked before a byte of the body is read; see `sigv4.examine` for what it raises."""
         return sigv4.examine(request, now=self._clock(), region=self._region_bytes, services=services)
 
-    async def prove(self, claim: Authorization, request: Request, body: bytes) -> Caller:
-        """Check the signature itself.
+    def known_key(self, scope: CredentialScope) -> VerifyingKey | None:
+        """The key for a scope, if it was looked up not long ago."""
+        key = self._keys.get(scope.credential)
+        # Not one from the future either, as after the clock was set back: a revoked key could outlive its seconds.
+        if key is None or not 0 <= self._clock() - key.made_at < KEY_LIFETIME_SECONDS:
+            return None
+        return key
 
-        Args:
-            claim: From `examine` of the same request.
-            request: The head as received.
-            body: The whole body as received.
+    async def look_up(self, scope: CredentialScope) -> VerifyingKey:
+        """Look a key up and derive what is needed of it.
 
         Raises:
-            UnrecognizedClientError: The access key, or the session token that came with it, is not known.
-            InvalidSignatureError: The signature is not the access key's for this request.
-            ExpiredTokenError: The credential has expired.
+            UnrecognizedClientError: The access key is not known.
         """
-        now = self._clock()
-        key = self._keys.get(claim.scope.credential)
-        # Also refreshed when the clock was set back: otherwise a revoked key could outlive its seconds.
-        if key is None or not key.made_at <= now < key.made_at + KEY_LIFETIME_SECONDS:
-            key = await self._look_up(claim.scope, now)
-        sigv4.check_signature(claim, request, body, key=key.key)
-        _check_token(key, request.headers.get(b"x-amz-security-token"))
-        if key.expires_at is not None and now >= key.expires_at:
-            raise ExpiredTokenError("The temporary credentials have expired.", advice="Assume the role again.")
-        return key.caller
-
-    def close(self) -> None:
-        """Release the threads."""
-        self._threads.close()
-
-    async def _look_up(self, scope: CredentialScope, now: float) -> VerifyingKey:
-        key_id = scope.access_key_id
+        now, key_id = self._clock(), scope.access_key_id
         credential = self._lookup(key_id) if self._inline else await self._threads.run(self._lookup, key_id)
         if credential is None:
             self._keys.pop(scope.credential, None)
             raise UnrecognizedClientError(
-                f"The access key {scope.access_key_id} is not known here.",
+                f"The access key {key_id} is not known here.",
                 advice="`edgepack env` prints the one that the first start created.",
             )
         key = VerifyingKey(
@@ -118,6 +103,30 @@ class Authenticator:
         )
         self._remember(scope.credential, key)
         return key
+
+    def prove(self, claim: Authorization, request: Request, body: bytes, *, key: VerifyingKey) -> Caller:
+        """Check the signature itself.
+
+        Args:
+            claim: From `examine` of the same request.
+            request: The head as received.
+            body: The whole body as received.
+            key: The key for the claim's scope.
+
+        Raises:
+            InvalidSignatureError: The signature is not the access key's for this request.
+            UnrecognizedClientError: The session token that came along is not the access key's.
+            ExpiredTokenError: The credential has expired.
+        """
+        sigv4.check_signature(claim, request, body, key=key.key)
+        _check_token(key, request.headers.get(b"x-amz-security-token"))
+        if key.expires_at is not None and self._clock() >= key.expires_at:
+            raise ExpiredTokenError("The temporary credentials have expired.", advice="Assume the role again.")
+        return key.caller
+
+    def close(self) -> None:
+        """Release the threads."""
+        self._threads.close()
 
     def _remember(self, credential: bytes, key: VerifyingKey) -> None:
         self._keys.pop(credential, None)

@@ -33,7 +33,6 @@ STATUS_BY_CODE: Final[Mapping[str, int]] = MappingProxyType(
         "UnrecognizedClientException": 403,
         "ExpiredTokenException": 403,
         "AccessDeniedException": 403,
-        "RequestTimeoutException": 408,
         "RequestEntityTooLargeException": 413,
     }
 )

@@ -37,18 +37,26 @@ class Performer:
         self._work = None if work_rate is None else Throttle(work_rate)
         self._threads = Threads("edgepack-handler", count=HANDLER_THREADS)
 
+    def perform_inline(self, handler: Handler, caller: Caller, request: Any) -> Shape | msgspec.Raw | None:
+        """Carry out one operation on the event loop.
+
+        Raises:
+            ThrottlingError: The caller's rate is exceeded.
+            Exception: Whatever the handler raises.
+        """
+        if self._reads is not None:
+            self._reads.admit(caller.access_key_id, now=self._clock())
+        return handler.call(caller, request)
+
     async def perform(self, handler: Handler, caller: Caller, request: Any) -> Shape | msgspec.Raw | None:
-        """Carry out one operation.
+        """Carry out one operation in a thread.
 
         Raises:
             ThrottlingError: The caller's rate, or the server's capacity, is exceeded.
             Exception: Whatever the handler raises.
         """
-        throttle = self._reads if handler.inline else self._work
-        if throttle is not None:
-            throttle.admit(caller.access_key_id, now=self._clock())
-        if handler.inline:
-            return handler.call(caller, request)
+        if self._work is not None:
+            self._work.admit(caller.access_key_id, now=self._clock())
         return await self._threads.run(handler.call, caller, request)
 
     def close(self) -> None:

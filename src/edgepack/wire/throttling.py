@@ -30,6 +30,18 @@ WORK_RATE: Final = Rate(per_second=500, burst=2_000)
 """For operations that run in a thread, which mostly write: about what an embedded database commits durably."""
 
 
+class _Bucket(msgspec.Struct):
+    """One access key's tokens.
+
+    Attributes:
+        tokens: How many there were at `filled_at`.
+        filled_at: Seconds.
+    """
+
+    tokens: float
+    filled_at: float
+
+
 class Throttle:
     """One token bucket for each access key.
 
@@ -39,7 +51,7 @@ class Throttle:
 
     def __init__(self, rate: Rate) -> None:
         self._rate = rate
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._buckets: dict[str, _Bucket] = {}
 
     def admit(self, access_key_id: str, *, now: float) -> None:
         """Take one token.
@@ -51,14 +63,19 @@ class Throttle:
         Raises:
             ThrottlingError: The bucket is empty.
         """
-        rate = self._rate
-        held = self._buckets.pop(access_key_id, None)
-        tokens = rate.burst if held is None else min(rate.burst, held[0] + (now - held[1]) * rate.per_second)
-        if tokens < 1:
-            self._buckets[access_key_id] = (tokens, now)
+        rate, bucket = self._rate, self._buckets.get(access_key_id)
+        if bucket is None:
+            bucket = self._new_bucket(access_key_id, now)
+        bucket.tokens = min(rate.burst, bucket.tokens + (now - bucket.filled_at) * rate.per_second)
+        bucket.filled_at = now
+        if bucket.tokens < 1:
             raise ThrottlingError(
                 f"Rate exceeded: more than {rate.per_second:g} requests a second with access key {access_key_id}."
             )
-        if held is None and len(self._buckets) >= MAX_BUCKETS:
-            del self._buckets[next(iter(self._buckets))]
-        self._buckets[access_key_id] = (tokens - 1, now)
+        bucket.tokens -= 1
+
+    def _new_bucket(self, access_key_id: str, now: float) -> _Bucket:
+        if len(self._buckets) >= MAX_BUCKETS:
+            del self._buckets[min(self._buckets, key=lambda each: self._buckets[each].filled_at)]
+        self._buckets[access_key_id] = bucket = _Bucket(self._rate.burst, now)
+        return bucket
