@@ -1,5 +1,6 @@
 """Migrations lead to the declared schema; rows are written with their answers, or not at all."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def described(database: Database, name: str) -> dict[str, Any]:
-    read = PointRead(database, edge_packaging_jobs.describe_query)
-    answer: dict[str, Any] = msgspec.json.decode(read.value("000000000000", name))
-    read.close()
-    return answer
+    async def read_once() -> dict[str, Any]:
+        read = PointRead(database, edge_packaging_jobs.describe_query)
+        answer: dict[str, Any] = msgspec.json.decode(read.value("000000000000", name))
+        read.close()
+        return answer
+
+    return asyncio.run(read_once())
 
 
 def test_the_replayed_migrations_equal_the_declared_schema(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from hashlib import sha256
-from hmac import compare_digest
+from hmac import HMAC, compare_digest
 from typing import Final
 
 import msgspec
@@ -31,14 +31,14 @@ class VerifyingKey(msgspec.Struct, frozen=True):
     """A signing key and whom it stands for.
 
     Attributes:
-        key: Derived for one access key, date, region and service; 32 bytes.
+        key: Derived for one access key, date, region and service.
         caller: The key's owner.
         token_sha256: SHA-256 of the session token that must come along; None if none may.
         expires_at: Epoch seconds from which the credential is refused; None for never.
         made_at: Epoch seconds at which the access key was looked up.
     """
 
-    key: bytes
+    key: HMAC
     caller: Caller
     token_sha256: bytes | None
     expires_at: float | None

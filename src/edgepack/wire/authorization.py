@@ -14,17 +14,15 @@ from edgepack.errors import IncompleteSignatureError
 ALGORITHM: Final = b"AWS4-HMAC-SHA256"
 TERMINATOR: Final = b"aws4_request"
 
-MAX_CREDENTIAL_BYTES: Final = 256
-"""Length of the Credential component: AWS limits an access key id to 128 characters; the rest are short names."""
+MAX_HEADER_BYTES: Final = 4096
+"""Length of the header's value. SDKs' have 250 bytes; AWS limits an access key id to 128 characters, and the rest of
+it would hold the names of about two hundred headers."""
 
-MAX_SIGNED_HEADERS_BYTES: Final = 4096
-"""Length of the SignedHeaders component, about a hundred header names."""
-
-_CREDENTIAL: Final = b"Credential="
-_SIGNED_HEADERS: Final = b"SignedHeaders="
-_SIGNATURE: Final = b"Signature="
-_AS_SDKS_BEGIN: Final = ALGORITHM + b" " + _CREDENTIAL
+_CREDENTIAL: Final = b"Credential"
+_SIGNED_HEADERS: Final = b"SignedHeaders"
+_SIGNATURE: Final = b"Signature"
 _COMPONENTS: Final = (_CREDENTIAL, _SIGNED_HEADERS, _SIGNATURE)
+_AS_SDKS_END: Final = b", " + _SIGNATURE + b"="
 _SCOPE_PARTS: Final = 5
 _REMEMBERED: Final = 1024
 
@@ -84,42 +82,40 @@ def parse_authorization(header: bytes) -> Authorization:
     Raises:
         IncompleteSignatureError: A component is missing, malformed, repeated, unknown or longer than allowed.
     """
-    parts = header.split(b", ")
-    if (
-        len(parts) == len(_COMPONENTS)
-        and parts[0].startswith(_AS_SDKS_BEGIN)
-        and parts[1].startswith(_SIGNED_HEADERS)
-        and parts[2].startswith(_SIGNATURE)
-    ):
-        credential = parts[0][len(_AS_SDKS_BEGIN) :]
-        signed = parts[1][len(_SIGNED_HEADERS) :]
-        signature = parts[2][len(_SIGNATURE) :]
-    else:
-        credential, signed, signature = _components_of_any_order(header)
-    if len(credential) > MAX_CREDENTIAL_BYTES:
-        raise IncompleteSignatureError(f"The Credential is longer than {MAX_CREDENTIAL_BYTES} bytes.")
-    if len(signed) > MAX_SIGNED_HEADERS_BYTES:
-        raise IncompleteSignatureError(f"SignedHeaders is longer than {MAX_SIGNED_HEADERS_BYTES} bytes.")
-    return Authorization(_parsed_scope(credential), _parsed_names(signed), signature)
+    if len(header) > MAX_HEADER_BYTES:
+        raise IncompleteSignatureError(f"The Authorization header is longer than {MAX_HEADER_BYTES} bytes.")
+    front, found, signature = header.rpartition(_AS_SDKS_END)
+    if not found or not signature or b"," in signature:
+        components = _components(header, wanted=_COMPONENTS)
+        signature = components.pop(_SIGNATURE)
+        front = b"%b %b" % (ALGORITHM, b",".join(b"%b=%b" % component for component in components.items()))
+    scope, signed = _parsed_front(front)
+    return Authorization(scope, signed, signature)
 
 
-def _components_of_any_order(header: bytes) -> tuple[bytes, bytes, bytes]:
-    algorithm, _, rest = header.strip().partition(b" ")
+@lru_cache(_REMEMBERED)
+def _parsed_front(front: bytes) -> tuple[CredentialScope, SignedHeaders]:
+    """What stands before the signature, which one client repeats all day."""
+    components = _components(front, wanted=_COMPONENTS[:-1])
+    return _parsed_scope(components[_CREDENTIAL]), _parsed_names(components[_SIGNED_HEADERS])
+
+
+def _components(text: bytes, *, wanted: tuple[bytes, ...]) -> dict[bytes, bytes]:
+    algorithm, _, rest = text.strip().partition(b" ")
     if algorithm != ALGORITHM:
         raise IncompleteSignatureError(f"The Authorization header's algorithm is not {ALGORITHM.decode()}.")
     found: dict[bytes, bytes] = {}
     for part in rest.split(b","):
-        name, equals, value = part.strip().partition(b"=")
-        if name + equals not in _COMPONENTS or name + equals in found:
+        name, _, value = part.strip().partition(b"=")
+        if name not in wanted or name in found:
             raise IncompleteSignatureError("The Authorization header repeats a component, or has one that is unknown.")
-        found[name + equals] = value
-    missing = [name.decode().rstrip("=") for name in _COMPONENTS if not found.get(name)]
+        found[name] = value
+    missing = [name.decode() for name in wanted if not found.get(name)]
     if missing:
         raise IncompleteSignatureError(f"The Authorization header lacks {' and '.join(missing)}.")
-    return found[_CREDENTIAL], found[_SIGNED_HEADERS], found[_SIGNATURE]
+    return found
 
 
-@lru_cache(_REMEMBERED)
 def _parsed_scope(credential: bytes) -> CredentialScope:
     parts = credential.split(b"/")
     if len(parts) != _SCOPE_PARTS or not all(parts) or parts[-1] != TERMINATOR or not credential.isascii():
@@ -128,7 +124,6 @@ def _parsed_scope(credential: bytes) -> CredentialScope:
     return CredentialScope(credential, text, parts[0].decode(), *parts[1:4])
 
 
-@lru_cache(_REMEMBERED)
 def _parsed_names(text: bytes) -> SignedHeaders:
     names = text.split(b";")
     if text != text.lower() or names != sorted(set(names)) or not names[0]:

@@ -33,22 +33,23 @@ def canonical_request(  # noqa: PLR0913, PLR0917 - the specification's six parts
     Returns:
         The canonical request, whose SHA-256 goes into the string to sign.
     """
-    template, values_of = _header_lines(signed)
+    template, values_of = _template(signed)
     values = values_of(headers)
-    lines = template % values
-    if b"  " in lines or b"\t" in lines or b" \n" in lines or b": " in lines:
-        # Perhaps there is space to trim, which is rarer than trimming is slow.
-        lines = template % tuple([b" ".join(value.split()) for value in values])
     path = b"/" if path == b"/" else canonical_path(path)
-    query = canonical_query(query) if query else b""
-    return b"%b\n%b\n%b\n%b\n%b\n%b" % (method.encode(), path, query, lines, signed, payload_sha256)
+    first = (method.encode(), path, canonical_query(query) if query else b"")
+    text = template % (*first, *values, payload_sha256)
+    if b"  " in text or b"\t" in text or b" \n" in text or b": " in text:
+        # Perhaps there is space to trim in a header, which is rarer than trimming is slow.
+        text = template % (*first, *[b" ".join(value.split()) for value in values], payload_sha256)
+    return text
 
 
 @lru_cache(_REMEMBERED)
-def _header_lines(signed: bytes) -> tuple[bytes, Callable[[Mapping[bytes, bytes]], tuple[bytes, ...]]]:
-    """The header lines with a gap for each value, and what takes the values from the headers, in that order."""
+def _template(signed: bytes) -> tuple[bytes, Callable[[Mapping[bytes, bytes]], tuple[bytes, ...]]]:
+    """The canonical request with gaps, and what takes the values from the headers, in the gaps' order."""
     names = signed.split(b";")
-    template = b"".join(name.replace(b"%", b"%%") + b":%b\n" for name in names)
+    lines = b"".join(name.replace(b"%", b"%%") + b":%b\n" for name in names)
+    template = b"%b\n%b\n%b\n" + lines + b"\n" + signed.replace(b"%", b"%%") + b"\n%b"
     if len(names) == 1:
         return template, lambda headers: (headers[names[0]],)
     return template, itemgetter(*names)
