@@ -5,6 +5,7 @@ shares the machine's cores with the worker.
 
 * floor: `openssl dgst -sha256` of the uncompressed tar: every byte must be hashed once.
 * curl: one GET of the model from the store: every byte must be read once.
+* store's copy: the store copies the model in parts, asked by boto3, and nothing else happens.
 * compilation job: `{"compiler": "none"}`; the worker reads, checks and sends every byte.
 * edge packaging job: the worker reads, hashes and signs; the store copies the model's bytes itself.
 
@@ -40,7 +41,7 @@ MEMORY_GOAL = 150
 """Peak resident MB of a worker, at any size."""
 
 SOURCE = "in/model.tar.gz"
-FLOOR, CURL = "openssl dgst -sha256 (floor)", "curl GET"
+FLOOR, CURL, COPY = "openssl dgst -sha256 (floor)", "curl GET", "store's copy"
 COMPILATION, PACKAGING = "compilation job", "edge packaging job"
 RESET_PEAK = "5"
 """What /proc/PID/clear_refs takes to forget the peak of the resident memory (proc_pid_clear_refs(5))."""
@@ -67,11 +68,16 @@ def worker_of(server: RunningServer) -> psutil.Process:
     return worker
 
 
-def timed(command: Sequence[str]) -> Run:
-    """Run a command."""
+def timed(work: Callable[[], object]) -> Run:
+    """Do what is not a job."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    work()
     return Run(time.perf_counter() - start)
+
+
+def command(*words: str) -> Run:
+    """Run a command."""
+    return timed(lambda: subprocess.run(words, check=True, stdout=subprocess.DEVNULL))
 
 
 def watched(worker: psutil.Process, start: Callable[[], Any], describe: Callable[[], dict[str, Any]], kind: str) -> Run:
@@ -110,15 +116,17 @@ def measure(server: RunningServer, folder: Path, rounds: int) -> dict[str, list[
     once = boto3.s3.transfer.TransferConfig(preferred_transfer_client="classic")
     s3.upload_file(str(folder / "model.tar.gz"), BUCKET, SOURCE, Config=once)
     url = s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": SOURCE})
-    runs: dict[str, list[Run]] = {FLOOR: [], CURL: [], COMPILATION: [], PACKAGING: []}
+    runs: dict[str, list[Run]] = {FLOOR: [], CURL: [], COPY: [], COMPILATION: [], PACKAGING: []}
     for number in range(rounds):
         name = f"{folder.name}-{number}".replace("_", "-")
-        runs[FLOOR].append(timed(["openssl", "dgst", "-sha256", str(folder / "model.tar")]))
-        runs[CURL].append(timed(["curl", "--silent", "--fail", "--output", "/dev/null", url]))
+        runs[FLOOR].append(command("openssl", "dgst", "-sha256", str(folder / "model.tar")))
+        runs[CURL].append(command("curl", "--silent", "--fail", "--output", "/dev/null", url))
+        runs[COPY].append(timed(lambda: s3.copy({"Bucket": BUCKET, "Key": SOURCE}, BUCKET, "copied", Config=once)))
         runs[COMPILATION].append(compilation(server, worker, name))
         runs[PACKAGING].append(packaging(server, worker, name))
-        for found in s3.list_objects_v2(Bucket=BUCKET, Prefix="packaged/")["Contents"]:
-            s3.delete_object(Bucket=BUCKET, Key=found["Key"])
+        for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+            if found["Key"] != SOURCE:
+                s3.delete_object(Bucket=BUCKET, Key=found["Key"])
         say("  " + ", ".join(f"{what}: {done[-1].seconds:.2f} s" for what, done in runs.items()))
     return runs
 

@@ -46,7 +46,8 @@ TAR_GOAL = 15
 MEMORY_GOAL = 150
 """Peak resident MB of packaging, at any size."""
 
-FLOOR, EDGEPACK, TAR = "openssl dgst -sha256 (floor)", "edgepack package", "tar czf + openssl -sign"
+FLOOR, TAR = "openssl dgst -sha256 (floor)", "tar czf + openssl -sign"
+EDGEPACK, PIPED = "edgepack package", "edgepack package --out -"
 
 INFLATE = """
 import sys
@@ -107,7 +108,7 @@ def contenders() -> list[Contender]:
     return [
         Contender(FLOOR, ("openssl", "dgst", "-sha256", "model.tar")),
         Contender(EDGEPACK, (*edgepack, "--out", "package.tar.gz", "--data", "data"), ("package.tar.gz",)),
-        Contender("edgepack package --out -", (*edgepack, "--out", "-", "--data", "data")),
+        Contender(PIPED, (*edgepack, "--out", "-", "--data", "data")),
         Contender("cp + sync", ("sh", "-c", copy), ("copy.tar.gz",)),
         Contender("igzip -t" if igzip else "isal inflate", inflate),
         Contender(TAR, ("sh", "-c", tar), ("baseline.tar.gz", "baseline.sig"), slow=True),
@@ -181,11 +182,15 @@ def table(results: Sequence[Measured]) -> str:
 
 def goals(kind: str, megabytes: int, results: Sequence[Measured]) -> list[str]:
     """Which goals the figures meet, a line each."""
-    floor, edgepack, tar = (_named(results, name) for name in (FLOOR, EDGEPACK, TAR))
-    lines = [goal_line("peak memory", edgepack.peak_mb, MEMORY_GOAL, "MB", met=edgepack.peak_mb <= MEMORY_GOAL)]
+    floor, edgepack, piped, tar = (_named(results, name) for name in (FLOOR, EDGEPACK, PIPED, TAR))
+    lines = [
+        goal_line("peak memory, at most", edgepack.peak_mb, MEMORY_GOAL, "MB", met=edgepack.peak_mb <= MEMORY_GOAL)
+    ]
     if kind == "random" and megabytes >= 1024:
-        ratio, gain = edgepack.seconds / floor.seconds, tar.seconds / edgepack.seconds
-        lines.append(goal_line("over the floor, at most", ratio, FLOOR_GOAL, "x", met=ratio <= FLOOR_GOAL))
+        for how, one in (("in a pipe", piped), ("in a file, which must be on the disk", edgepack)):
+            ratio = one.seconds / floor.seconds
+            lines.append(goal_line(f"{how}: over the floor, at most", ratio, FLOOR_GOAL, "x", met=ratio <= FLOOR_GOAL))
+        gain = tar.seconds / edgepack.seconds
         lines.append(goal_line("faster than tar + openssl, at least", gain, TAR_GOAL, "x", met=gain >= TAR_GOAL))
     return lines
 
