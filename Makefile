@@ -63,7 +63,7 @@ format: $(READY) ## format the code
 docs: $(READY) ## write the generated parts of the documentation anew
 	@$(BIN)/python scripts/compatibility.py
 
-bench: $(READY) $(PEERS) ## measure packaging, jobs and Describe against their floors, 64 MB and 1 GB: about 30 minutes
+bench: $(READY) $(PEERS) ## measure packaging, jobs and Describe against their floors, 64 MB and 1 GB: about 40 minutes
 	@$(RUN_BENCHMARK)/package.py
 	@$(RUN_BENCHMARK)/job.py
 	@$(RUN_BENCHMARK)/describe.py

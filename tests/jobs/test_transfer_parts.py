@@ -11,10 +11,8 @@ from edgepack.jobs.transfer_parts import (
     MIB,
     MIN_PART_BYTES,
     UPLOAD_PART_BYTES,
-    PartPlan,
     needs_parts,
     plan_copies,
-    plan_uploads,
     upload_part_size,
 )
 
@@ -29,34 +27,25 @@ bodies = st.tuples(
 ).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
 
-def check_plan(plan: PartPlan, start: int, end: int) -> None:
+@given(bodies)
+def test_copied_parts_cover_the_body_within_the_limits(body: tuple[int, int]) -> None:
+    start, end = body
+    plan = plan_copies(start, end)
     assert plan.held_end - start >= MIN_PART_BYTES
     position = plan.held_end
     for number, part in enumerate(plan.middle, start=2):
         assert (part.number, part.first) == (number, position)
         assert MIN_PART_BYTES <= part.size <= MAX_PART_BYTES
         position = part.last + 1
-    assert (position, plan.body_end) == (plan.tail_start, end)
+    assert position == end
     assert plan.last_number == len(plan.middle) + 2 <= MAX_PARTS
 
 
-@given(bodies)
-def test_copied_parts_cover_the_body_within_the_limits(body: tuple[int, int]) -> None:
-    start, end = body
-    plan = plan_copies(start, end)
-    check_plan(plan, start, end)
-    assert plan.tail_start == end
-    assert plan.middle
-
-
-@given(bodies)
-def test_uploaded_parts_cover_the_body_within_the_limits(body: tuple[int, int]) -> None:
-    start, end = body
-    plan = plan_uploads(start, end)
-    check_plan(plan, start, end)
-    size = upload_part_size(end - plan.held_end)
-    assert all(part.size == size for part in plan.middle)
-    assert end - plan.tail_start < size
+@given(st.integers(0, MAX_OBJECT_BYTES))
+def test_uploaded_parts_stay_within_the_limits(length: int) -> None:
+    size = upload_part_size(length)
+    assert MIN_PART_BYTES <= size <= MAX_PART_BYTES
+    assert -(-length // size) + 2 <= MAX_PARTS
 
 
 @given(st.integers(0, (MAX_PARTS - 2) * UPLOAD_PART_BYTES))

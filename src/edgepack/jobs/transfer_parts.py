@@ -56,15 +56,11 @@ class PartPlan:
 
     Attributes:
         held_end: Offset in the source behind the bytes that wait for the prefix; they start at the deflate data.
-        middle: The parts in between, in order, numbered from 2 without gaps.
-        tail_start: Offset in the source of the bytes that go before the trailer in the last part; `body_end` for none.
-        body_end: Offset in the source behind the deflate data.
+        middle: The parts in between, in order, numbered from 2 without gaps; the last one ends with the deflate data.
     """
 
     held_end: int
     middle: tuple[PartRange, ...]
-    tail_start: int
-    body_end: int
 
     @property
     def last_number(self) -> int:
@@ -94,21 +90,7 @@ def plan_copies(body_start: int, body_end: int) -> PartPlan:
     count = max(1, length // max(COPY_PART_BYTES, -(-length // (MAX_PARTS - 2))))
     # Evenly, so that none is too small: the parts differ by one byte at most.
     edges = [held_end + length * index // count for index in range(count + 1)]
-    return PartPlan(held_end=held_end, middle=_ranges(edges), tail_start=body_end, body_end=body_end)
-
-
-def plan_uploads(body_start: int, body_end: int) -> PartPlan:
-    """Cut into equal parts as they flow by; what is left over at the end goes with the trailer.
-
-    Args:
-        body_start: Offset in the source of the first deflate byte.
-        body_end: Offset behind the last one; `needs_parts` holds.
-    """
-    held_end = body_start + MIN_PART_BYTES
-    size = upload_part_size(body_end - held_end)
-    tail_start = body_end - (body_end - held_end) % size
-    edges = [*range(held_end, tail_start, size), tail_start]
-    return PartPlan(held_end=held_end, middle=_ranges(edges), tail_start=tail_start, body_end=body_end)
+    return PartPlan(held_end=held_end, middle=_ranges(edges))
 
 
 def upload_part_size(length: int) -> int:
