@@ -17,6 +17,7 @@ from edgepack.contract.arns import edge_packaging_job_arn
 from edgepack.contract.edge_packaging_jobs import EdgeOutputConfig
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
+from edgepack.database.records import CompiledModel
 from edgepack.jobs.lifecycle import COMPLETED, INPROGRESS
 from edgepack.keys.signing import load_signer
 from edgepack.package.assembly import frame_package
@@ -27,6 +28,13 @@ ACCOUNT, REGION = "000000000000", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/SageMakerEdge"
 BATCH = 1_000
 """Jobs written in one transaction."""
+
+COMPILED = CompiledModel(
+    artifact_uri="s3://models/compiled/model-rasp4b.tar.gz",
+    artifact_etag=None,
+    target_device="rasp4b",
+    target_platform=None,
+)
 
 FILES = ("compiled.so", "compiled.params", "compiled.meta", "compiled_model.json", "manifest")
 """What a compiled model of Neo's holds; the size of a signature, and so of an answer, goes with their number."""
@@ -59,6 +67,7 @@ def _write(connection: Any, name: str, bundle: str) -> None:
             "status": INPROGRESS,
             "status_message": "Packaged and signed 5 files; the stored package of 104857600 bytes has been checked.",
             "compilation_job_name": "compiled",
+            "compiled_model": msgspec.json.encode(COMPILED),
             "model_name": name,
             "model_version": "1.0",
             "role_arn": ROLE,

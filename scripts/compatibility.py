@@ -35,12 +35,15 @@ models (SageMaker {SAGEMAKER_API_VERSION}, STS {STS_API_VERSION}), and see to it
 * **Signature.** Signature Version 4 in the Authorization header, verified on every call; the clock may be 15 minutes
   off. The region must be the server's. Presigned requests are not accepted.
 * **Errors.** `ValidationException` lists all faults at once in AWS's words. An unknown member is refused by name, where
-  AWS would drop it silently. A known service's operation that is not below is `UnknownOperationException`.
+  AWS would drop it silently; so is a member that is there twice. A known service's operation that is not below is
+  `UnknownOperationException`.
 * **Accounts.** An access key belongs to an account; no job, tag or component of another account can be seen. Objects
   are the store's: jobs read and write with the server's own key for it, so that accounts which must not reach each
   other's buckets need servers with stores of their own. The embedded store knows every access key that does not end by
   itself, and each may do everything there.
 * **Times** are seconds since the epoch, with microseconds.
+* **SageMaker Python SDK.** `Session.default_bucket()` asks AWS's own STS address whatever the variables say: give the
+  session a bucket, `Session(default_bucket="models")`, and it asks nobody. The rest goes where the variables point.
 """
 
 

@@ -1,10 +1,13 @@
 """A real server for tests, started and used as a user would."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +78,33 @@ def start_server(data: Path, *flags: str) -> RunningServer:
     )
     server.environment = json.loads(answer.stdout)
     return server
+
+
+@contextmanager
+def worker_beside(server: RunningServer, log: Path, *, store: str | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+    """A worker beside a server, for the time of the block.
+
+    Args:
+        server: The server.
+        log: Takes what the worker says.
+        store: The endpoint by which it reaches the store; None for the store's own.
+    """
+    environment = {
+        **os.environ,
+        "EDGEPACK_S3_ENDPOINT": store or server.environment["AWS_ENDPOINT_URL_S3"],
+        "EDGEPACK_S3_ACCESS_KEY_ID": server.environment["AWS_ACCESS_KEY_ID"],
+        "EDGEPACK_S3_SECRET_ACCESS_KEY": server.environment["AWS_SECRET_ACCESS_KEY"],
+    }
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            tied([*EDGEPACK, "worker", "--data", str(server.data)]), env=environment, stdout=output, stderr=output
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(30)
 
 
 def wait_for(describe: Callable[[], dict[str, Any]], member: str, *, until: frozenset[str] = FINAL) -> dict[str, Any]:

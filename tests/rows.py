@@ -2,6 +2,20 @@
 
 from typing import Any
 
+import msgspec
+
+from edgepack.contract.compilation_jobs import TargetPlatform
+from edgepack.database.records import CompiledModel
+
+COMPILED_MODEL = msgspec.json.encode(
+    CompiledModel(
+        artifact_uri="s3://b/compiled/model-LINUX_ARM64.tar.gz",
+        artifact_etag="etag",
+        target_device=None,
+        target_platform=TargetPlatform(os="LINUX", arch="ARM64"),
+    )
+)
+
 
 def packaging_row(
     name: str, *, account_id: str = "000000000000", region: str = "us-east-1", **changes: Any
@@ -14,6 +28,7 @@ def packaging_row(
         "status": "STARTING",
         "status_message": "Waiting.",
         "compilation_job_name": "compiled",
+        "compiled_model": COMPILED_MODEL,
         "model_name": "m1",
         "model_version": "1.0",
         "role_arn": "arn:aws:iam::000000000000:role/r",

@@ -129,7 +129,8 @@ def load_settings(flags: Mapping[str, Any], *, environ: Mapping[str, str], folde
     try:
         settings = msgspec.convert(merged, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"Invalid settings: {error}.") from None
+        reason, _, where = str(error).partition(" - at `$.")
+        raise SettingsError(f"The setting {where.rstrip('`')} is not valid: {reason}.") from None
     _check(settings)
     return settings
 

@@ -127,6 +127,25 @@ def test_what_is_not_the_shape_is_a_serialization_error(body: bytes, says: str) 
         decode_request(body, DescribeEdgePackagingJobRequest)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"NextToken": "a", "NextToken": "b"}',
+        b'{"NextToken": "a", "Next\\u0054oken": "a"}',
+        b'{"NextToken": null, "MaxResults": 5, "NextToken": "b"}',
+    ],
+)
+def test_a_member_that_is_there_twice_is_refused(body: bytes) -> None:
+    with pytest.raises(SerializationError, match="'NextToken' is there twice"):
+        decode_request(body, ListEdgePackagingJobsRequest)
+
+
+def test_a_member_that_is_there_twice_is_refused_below_too() -> None:
+    body = json.dumps(GOOD).encode().replace(b'"S3Out', b'"S3OutputLocation": "s3://b/o", "S3Out')
+    with pytest.raises(SerializationError, match="'S3OutputLocation' is there twice"):
+        decode_request(body, CreateEdgePackagingJobRequest)
+
+
 @pytest.mark.parametrize("name", ["a\n", "é", "a_b", "-a", "a-", "", "a" * 64, "a\x00"])
 def test_a_name_that_aws_refuses_is_refused(name: str) -> None:
     refused({"EdgePackagingJobName": name}, DescribeEdgePackagingJobRequest)

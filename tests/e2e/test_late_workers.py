@@ -5,42 +5,18 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from driving import BUCKET, compiled, create_packaging, describe_packaging
-from edgepack.tether import tied
-from harness import EDGEPACK, RunningServer, start_server, wait_for
+from harness import EDGEPACK, RunningServer, start_server, wait_for, worker_beside
 from models import compiled_archive, tar_gz
 from s3_proxy import Request, S3Proxy, proxied
 
 pytestmark = pytest.mark.server
 
 LARGE = tar_gz({"compiled.params": os.urandom(16 << 20)}, level=0)
-
-
-@contextmanager
-def worker(server: RunningServer, store: str, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker beside the server, which sees the store through another endpoint."""
-    environment = {
-        **os.environ,
-        "EDGEPACK_S3_ENDPOINT": store,
-        "EDGEPACK_S3_ACCESS_KEY_ID": server.environment["AWS_ACCESS_KEY_ID"],
-        "EDGEPACK_S3_SECRET_ACCESS_KEY": server.environment["AWS_SECRET_ACCESS_KEY"],
-    }
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            tied([*EDGEPACK, "worker", "--data", str(server.data)]), env=environment, stdout=output, stderr=output
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.terminate()
-        process.wait(30)
 
 
 class HeldBack:
@@ -65,14 +41,14 @@ def test_what_it_had_on_its_way_changes_nothing(tmp_path: Path, archive: bytes) 
     try:
         with (
             proxied(server.environment["AWS_ENDPOINT_URL_S3"]) as proxy,
-            worker(server, proxy.endpoint, log) as late,
+            worker_beside(server, log, store=proxy.endpoint) as late,
         ):
             compiled(server, "source", archive)
             held = HeldBack(proxy)
             create_packaging(server, "contended", "source")
             assert held.arrived.wait(60)
             late.send_signal(signal.SIGSTOP)
-            with worker(server, server.environment["AWS_ENDPOINT_URL_S3"], tmp_path / "successor.log"):
+            with worker_beside(server, tmp_path / "successor.log"):
                 found = wait_for(lambda: describe_packaging(server, "contended"), "EdgePackagingJobStatus")
                 assert found["EdgePackagingJobStatus"] == "COMPLETED", found
                 held.released.set()

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from edgepack.contract.compilation_jobs import CreateCompilationJobRequest, InputConfig, OutputConfig, StoppingCondition
 from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
 from edgepack.database.migrate import upgrade
-from edgepack.database.records import EdgePackagingJob
+from edgepack.database.records import CompiledModel, EdgePackagingJob
 from edgepack.database.schema import component_versions
 from edgepack.jobs.attempt import Attempt, JobSupersededError
 from edgepack.jobs.presets import preset_of, publish_component
@@ -32,12 +31,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
-COMPILED = CreateCompilationJobRequest(
-    compilation_job_name="compilation",
-    role_arn=ROLE,
-    input_config=InputConfig(s3_uri="s3://b/m.tar.gz", framework="ONNX"),
-    output_config=OutputConfig(s3_output_location="s3://b/compiled", target_device="jetson_nano"),
-    stopping_condition=StoppingCondition(),
+COMPILED = CompiledModel(
+    artifact_uri="s3://b/compiled/m.tar.gz", artifact_etag="etag", target_device="jetson_nano", target_platform=None
 )
 
 

@@ -1,10 +1,12 @@
 """What the steps of every job have in common: retries, the one ending, and what it removes; without an engine."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from dbos import error as engine_errors
 
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database, DatabaseUnavailableError
@@ -13,6 +15,7 @@ from edgepack.database.records import EdgePackagingJob
 from edgepack.errors import ValidationError
 from edgepack.jobs import workflow
 from edgepack.jobs.attempt import Attempt, JobStoppedError, JobSupersededError
+from edgepack.jobs.engine import share_log
 from edgepack.jobs.lifecycle import ACTIVE, MAX_DEATHS
 from edgepack.jobs.workflow import NOTHING_LEFT, STOPPED_MESSAGE, STORE_ATTEMPTS, JobWork, Step
 from edgepack.objects.errors import StoreRefusedError, StoreUnavailableError
@@ -190,3 +193,13 @@ def test_a_database_that_fails_is_the_engine_s_to_deal_with(work: Work) -> None:
     with pytest.raises(DatabaseUnavailableError):
         perform(work, raising(DatabaseUnavailableError("Away.")))
     assert (job(work).status, work.cleaned) == ("INPROGRESS", [])
+
+
+def test_a_stop_that_meets_a_worker_is_no_error_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    share_log()
+    logger = logging.getLogger("dbos")
+    for error in (engine_errors.DBOSAwaitedWorkflowCancelledError("w"), RuntimeError("a defect")):
+        logger.error("Exception encountered", exc_info=error)
+    assert [record.exc_info[1].args for record in caplog.records if record.exc_info and record.exc_info[1]] == [
+        ("a defect",)
+    ]

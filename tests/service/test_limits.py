@@ -17,6 +17,7 @@ from edgepack.database.engine import Database
 from edgepack.database.migrate import upgrade
 from edgepack.errors import ResourceInUseError, ResourceLimitExceededError, ValidationError
 from edgepack.jobs.engine import WorkQueue, migrate_engine
+from edgepack.jobs.replacing import replace_holder
 from edgepack.keys.sealing import SecretBox
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
@@ -108,6 +109,20 @@ def test_a_compilation_job_that_has_not_finished_cannot_be_packaged(service: Ser
     service.compilation("unfinished")
     with pytest.raises(ValidationError, match="'unfinished' is STARTING; .* COMPLETED"):
         service.packaging("early", "unfinished")
+
+
+def test_a_compiled_model_that_was_replaced_cannot_be_packaged(service: Service) -> None:
+    for name in ("one", "two"):
+        service.compiled(name, "s3://models/out/m.tar.gz")
+        with service.context.database.write() as connection:
+            job = compilation_jobs.named(connection, CALLER.account_id, name)
+            assert job is not None
+            assert outputs.claim(connection, "models/out/m.tar.gz", job.arn)
+            replace_holder(connection, "models/out/m.tar.gz", by=job.arn, stands=True, now=2)
+            outputs.release(connection, job.arn)
+    with pytest.raises(ValidationError, match="'one' has nothing to package any more. .*compilation-job/two wrote"):
+        service.packaging("late", "one")
+    service.packaging("right", "two")
 
 
 def test_a_job_that_is_stopped_before_it_began_leaves_the_queue(service: Service) -> None:

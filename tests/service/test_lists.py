@@ -145,7 +145,8 @@ def test_a_token_that_was_tampered_with_is_refused(server: RunningServer, jobs: 
         changed[position] ^= 1
         text = base64.urlsafe_b64encode(bytes(changed)).decode()
         assert "Invalid pagination token" in invalid(server, NameContains="list-", NextToken=text)
-    assert "Invalid pagination token" in invalid(server, NameContains="list-", NextToken="not a token")
+    for text in ("not a token", token + "="):
+        assert "Invalid pagination token" in invalid(server, NameContains="list-", NextToken=text)
 
 
 def test_max_results_has_a_range(server: RunningServer) -> None:

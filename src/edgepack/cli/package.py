@@ -18,6 +18,7 @@ from edgepack.cli.streams import (
     PIPE,
     WriteBack,
     chunks_of,
+    files,
     opened,
     package_target,
     replacing,
@@ -205,4 +206,4 @@ def _announce(out: str, scan: "ArchiveScan", frame: "PackageFrame", signer: "Fil
         click.echo(json.dumps({"package": out, "size": size, "manifest": manifest}, indent=2))
         return
     key = "certificate chain" if signer.certificate_chain else "bare key"
-    click.echo(f"wrote {out}: {len(scan.files)} files, {size} bytes, signed with a {key}", err=out == PIPE)
+    click.echo(f"wrote {out}: {files(len(scan.files))}, {size} bytes, signed with a {key}", err=out == PIPE)

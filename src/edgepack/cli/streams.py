@@ -190,6 +190,11 @@ def package_target(name: str, source: str) -> Path | None:
     return target
 
 
+def files(count: int) -> str:
+    """A number of files, in words."""
+    return f"{count} file{'' if count == 1 else 's'}"
+
+
 def tidy_on_sigterm() -> None:
     """Let SIGTERM unwind the program as Ctrl-C does, so that temporary files go."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgepack.cli.streams import chunks_of, opened
+from edgepack.cli.streams import chunks_of, files, opened
 
 if TYPE_CHECKING:
     from edgepack.package.trust import TrustRoots
@@ -116,5 +116,5 @@ def _summary(package: str, verdict: "Verdict") -> str:
     assert verdict.signed_at is not None
     return (
         f"{package}: verified. {_printable(identity.model_name)} {_printable(identity.model_version)}, "
-        f"{len(verdict.files)} files, signed {verdict.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+        f"{files(len(verdict.files))}, signed {verdict.signed_at:%Y-%m-%d %H:%M:%S} UTC"
     )

@@ -13,12 +13,13 @@ from edgepack.contract.edge_packaging_jobs import (
 )
 from edgepack.database import schema
 from edgepack.database.jobs import JobTable
-from edgepack.database.records import EdgePackagingJob, epoch_seconds
+from edgepack.database.records import CompiledModel, EdgePackagingJob, epoch_seconds
 
 
 def read(row: RowMapping) -> EdgePackagingJob:
     """The record of a row."""
     columns = dict(row)
+    columns["compiled_model"] = msgspec.json.decode(columns["compiled_model"], type=CompiledModel)
     columns["output_config"] = msgspec.json.decode(columns["output_config"], type=EdgeOutputConfig)
     return EdgePackagingJob(**columns)
 

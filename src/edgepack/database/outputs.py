@@ -1,7 +1,7 @@
 """Who writes where, and whose result stands where: one row for each place in the store that a job has been given.
 
-A place has at most one writer, a job that has not ended, and at most one holder, the edge packaging job whose package
-was the last that a job wrote there: a description of any earlier one would no longer be true.
+A place has at most one writer, a job that has not ended, and at most one holder, the job whose result was the last to
+be written there: a description of any earlier one would no longer be true.
 """
 
 import sqlalchemy as sa
@@ -34,10 +34,10 @@ def release(connection: Connection, writer_arn: str) -> None:
 
 
 def holder(connection: Connection, place: str) -> str | None:
-    """The ARN of the edge packaging job whose package stands there."""
+    """The ARN of the job whose result stands there."""
     return connection.execute(sa.select(outputs.c.holder_arn).where(_AT), {"at": place}).scalar()
 
 
 def set_holder(connection: Connection, place: str, holder_arn: str | None) -> None:
-    """Another package stands there from now on, or none."""
+    """Another job's result stands there from now on, or none."""
     connection.execute(sa.update(outputs).where(_AT).values(holder_arn=holder_arn), {"at": place})

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from edgepack.contract.compilation_jobs import CreateCompilationJobRequest
+from edgepack.contract.compilation_jobs import CreateCompilationJobRequest, TargetPlatform
 from edgepack.contract.edge_packaging_jobs import EdgeOutputConfig
 from edgepack.contract.fields import CompilationJobStatus, EdgePackagingJobStatus
 
@@ -14,10 +14,30 @@ def epoch_seconds(microseconds: int) -> float:
     return microseconds / MICROSECONDS
 
 
+class CompiledModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What a compilation job has left.
+
+    An edge packaging job keeps it from Create on: the compilation job may be deleted meanwhile, or its name be given to
+    another one.
+
+    Attributes:
+        artifact_uri: The compiled archive.
+        artifact_etag: Its ETag as the job wrote it.
+        target_device: What it was compiled for, where the compilation job named a device.
+        target_platform: Likewise, where it named a platform.
+    """
+
+    artifact_uri: str
+    artifact_etag: str | None
+    target_device: str | None
+    target_platform: TargetPlatform | None
+
+
 class EdgePackagingJob(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `edge_packaging_jobs`.
 
     Attributes:
+        compiled_model: What to package.
         output_config: What the caller sent, verbatim.
         attempt: Number of the attempt that may write: 1, and one more each time the job is queued again.
         deaths: How many attempts ended with the death of their worker.
@@ -30,6 +50,7 @@ class EdgePackagingJob(msgspec.Struct, frozen=True, kw_only=True):
     status: EdgePackagingJobStatus
     status_message: str
     compilation_job_name: str
+    compiled_model: CompiledModel
     model_name: str
     model_version: str
     role_arn: str
@@ -49,6 +70,8 @@ class CompilationJob(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         request: What the caller sent, verbatim.
+        artifact_uri: Where the compiled archive is; empty before the job has completed, and when another job has
+            replaced it.
         artifact_etag: The ETag of the compiled archive as the job wrote it.
     """
 
@@ -69,6 +92,19 @@ class CompilationJob(msgspec.Struct, frozen=True, kw_only=True):
     workflow_id: str
     attempt: int = 1
     deaths: int = 0
+
+    @property
+    def compiled_model(self) -> CompiledModel | None:
+        """What the job has left; None if that is nothing, or is there no more."""
+        if not self.artifact_uri:
+            return None
+        output = self.request.output_config
+        return CompiledModel(
+            artifact_uri=self.artifact_uri,
+            artifact_etag=self.artifact_etag,
+            target_device=output.target_device,
+            target_platform=output.target_platform,
+        )
 
 
 class OpenUpload(msgspec.Struct, frozen=True, kw_only=True):

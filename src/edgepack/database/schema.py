@@ -45,6 +45,7 @@ edge_packaging_jobs = sa.Table(
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("status_message", sa.Text, nullable=False),
     sa.Column("compilation_job_name", sa.String(63), nullable=False),
+    sa.Column("compiled_model", sa.LargeBinary, nullable=False),
     sa.Column("model_name", sa.String(63), nullable=False),
     sa.Column("model_version", sa.String(30), nullable=False),
     sa.Column("role_arn", sa.String(2048), nullable=False),

@@ -74,7 +74,7 @@ class CompilationWork(JobWork[CompilationJob]):
         target = target_of(attempt.job.request)
         if remove_written(self.store, target, attempt):
             with attempt.transaction() as connection:
-                replace_holder(connection, target.place, by=attempt.job.arn, holder=None, now=self.clock())
+                replace_holder(connection, target.place, by=attempt.job.arn, stands=False, now=self.clock())
 
     def ending(self, status: str, message: str) -> dict[str, Any]:
         """The end's time and, for a failure, its reason."""
@@ -114,7 +114,7 @@ class _Run:
         arn, place, now = self._attempt.job.arn, self._written.address.place, self._work.clock()
         self._attempt.change(
             to=COMPLETED,
-            within=lambda connection: replace_holder(connection, place, by=arn, holder=None, now=now),
+            within=lambda connection: replace_holder(connection, place, by=arn, stands=True, now=now),
             artifact_uri=self._written.address.uri,
             artifact_digest=self._digest,
             artifact_etag=self._written.etag,

@@ -1,4 +1,4 @@
-"""The edge packaging job: resolve the compilation job → package → check what is stored → publish → complete.
+"""The edge packaging job: package → check what is stored → publish → complete.
 
 Scanning, hashing, signing and writing are one step, because they share one pass over the bytes: the source is read
 once, and the parts of the package are on their way while it is being hashed (docs/adr/0003).
@@ -11,11 +11,9 @@ from typing import Any, ClassVar
 from edgepack.contract import compilation_jobs as contract
 from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
 from edgepack.database import components
-from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
-from edgepack.database.records import MICROSECONDS, CompilationJob, EdgePackagingJob
-from edgepack.errors import RequestError
+from edgepack.database.records import MICROSECONDS, EdgePackagingJob
 from edgepack.jobs.attempt import Attempt, Clock
 from edgepack.jobs.disk_room import DiskRoom
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
@@ -33,13 +31,6 @@ from edgepack.objects.store import ObjectStore
 from edgepack.package.manifest import ModelIdentity, TargetPlatform
 from edgepack.package.signature import Signer
 from edgepack.package.trust import TrustRoots
-
-
-class CompilationJobGoneError(RequestError):
-    """The compilation job was deleted between Create and the job's start."""
-
-    code = "CompilationJobGone"
-    advice = "Create the edge packaging job again with a compilation job that is COMPLETED."
 
 
 class EdgePackagingWork(JobWork[EdgePackagingJob]):
@@ -74,10 +65,9 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         self.trust = trust
 
     def steps(self, attempt: Attempt[EdgePackagingJob]) -> Sequence[Step]:
-        """Resolve, package, check, publish, complete."""
+        """Package, check, publish, complete."""
         run = _Run(self, attempt)
         return [
-            ("resolve", run.resolve),
             ("package", run.package),
             ("check", run.check),
             ("publish", run.publish),
@@ -91,7 +81,7 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         with attempt.transaction() as connection:
             components.remove_of(connection, arn)
             if removed:
-                replace_holder(connection, target.place, by=arn, holder=None, now=self.clock())
+                replace_holder(connection, target.place, by=arn, stands=False, now=self.clock())
 
     def ending(self, status: str, message: str) -> dict[str, Any]:  # noqa: ARG002 - one kind of job needs it
         """The status message; Describe has no other member for a reason."""
@@ -101,7 +91,6 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
 class _Run:
     """The steps of one attempt, and what each leaves for the next."""
 
-    _compiled: CompilationJob
     _packaged: PackagedObject
     _preset: EdgePresetDeploymentOutput | None = None
 
@@ -109,27 +98,18 @@ class _Run:
         self._work = work
         self._attempt = attempt
 
-    def resolve(self) -> None:
-        job = self._attempt.job
-        self._attempt.advance(status_message=f"Looking up compilation job {job.compilation_job_name}.")
-        with self._work.database.read() as connection:
-            compiled = compilation_jobs.named(connection, job.account_id, job.compilation_job_name)
-        if compiled is None or compiled.status != COMPLETED:
-            raise CompilationJobGoneError(f"Compilation job {job.compilation_job_name} is no longer there.")
-        self._compiled = compiled
-
     def package(self) -> None:
         work, attempt, job = self._work, self._attempt, self._attempt.job
         target = target_of(job)
         abort_uploads(work.store, target, attempt)
         replaces = work.store.find(target)
-        source = work.store.head(parse_object_uri(self._compiled.artifact_uri))
+        source = work.store.head(parse_object_uri(job.compiled_model.artifact_uri))
         work.room.require(source.size)
         checkpoint = Checkpoint(attempt, report=lambda fraction: self._report(source, fraction))
         self._packaged = package_object(
             store_in=work.store,
             source=source,
-            written_etag=self._compiled.artifact_etag,
+            written_etag=job.compiled_model.artifact_etag,
             destination=Destination(
                 store=work.store,
                 target=target,
@@ -139,7 +119,7 @@ class _Run:
                 upload_opened=lambda upload_id: attempt.note_upload(target, upload_id),
                 upload_closed=attempt.forget_upload,
             ),
-            signing=Signing(identity=_identity(job, self._compiled), signer=work.signer, signed_at=self._now()),
+            signing=Signing(identity=_identity(job), signer=work.signer, signed_at=self._now()),
             checkpoint=lambda progress: checkpoint(progress.bytes_read / max(1, progress.bytes_total)),
         )
 
@@ -158,7 +138,7 @@ class _Run:
         if job.output_config.preset_deployment_type is None:
             return
         config = job.output_config.preset_deployment_config
-        preset = preset_of(config, job_name=job.name, compiled=self._compiled.request)
+        preset = preset_of(config, job_name=job.name, compiled=job.compiled_model)
         self._preset = publish_component(self._attempt, preset, artifact_uri=self._packaged.info.address.uri)
 
     def complete(self) -> None:
@@ -166,7 +146,7 @@ class _Run:
         self._attempt.change(
             to=COMPLETED,
             status_message=_completed_message(self._packaged),
-            within=lambda connection: replace_holder(connection, place, by=arn, holder=arn, now=now),
+            within=lambda connection: replace_holder(connection, place, by=arn, stands=True, now=now),
             outcome={
                 "model_artifact": self._packaged.info.address.uri,
                 "model_signature": self._packaged.signature_bundle,
@@ -188,13 +168,12 @@ def target_of(job: EdgePackagingJob) -> S3Address:
     return S3Address(job.output_bucket, job.output_key)
 
 
-def _identity(job: EdgePackagingJob, compiled: CompilationJob) -> ModelIdentity:
-    output = compiled.request.output_config
+def _identity(job: EdgePackagingJob) -> ModelIdentity:
     return ModelIdentity(
         model_name=job.model_name,
         model_version=job.model_version,
-        target_device=output.target_device,
-        target_platform=_platform(output.target_platform),
+        target_device=job.compiled_model.target_device,
+        target_platform=_platform(job.compiled_model.target_platform),
         compilation_job_name=job.compilation_job_name,
     )
 

@@ -5,6 +5,7 @@ ran the same step), the application version is pinned (the default hashes the co
 jobs), and values are portable JSON (the default is pickle: whoever writes the database would run code in workers).
 """
 
+import logging
 import os
 import socket
 import uuid
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
+from dbos import error as engine_errors
 from sqlalchemy.engine import Connection
 
 APPLICATION_NAME = "edgepack"
@@ -143,3 +145,17 @@ def engine_config(url: str, executor_id: str) -> DBOSConfig:
         "console_log_level": "WARNING",
         "log_level": "WARNING",
     }
+
+
+def share_log() -> None:
+    """Let the engine log through our handlers, not its own; call it once the engine is configured."""
+    logger = logging.getLogger("dbos")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for a job that was stopped in the moment a worker took it: the engine logs that as an error."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, engine_errors.DBOSAwaitedWorkflowCancelledError)

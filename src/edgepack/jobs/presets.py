@@ -2,33 +2,32 @@
 
 from typing import Final
 
-from edgepack.compilers.targets import platform_of
+from edgepack.compilers.targets import PLATFORM_OF_DEVICE
 from edgepack.contract.arns import component_version_arn, parse_arn
-from edgepack.contract.compilation_jobs import CreateCompilationJobRequest
 from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
 from edgepack.database import components
-from edgepack.database.records import ComponentVersion, EdgePackagingJob
+from edgepack.database.records import CompiledModel, ComponentVersion, EdgePackagingJob
 from edgepack.errors import RequestError, ResourceInUseError
 from edgepack.greengrass.preset import ComponentPreset, parse_preset
 from edgepack.greengrass.recipes import build_recipe
 from edgepack.jobs.attempt import Attempt
-from edgepack.jobs.compilation import compilation_request
 
 PRESET_TYPE: Final = "GreengrassV2Component"
 
 
-def preset_of(config: str | None, *, job_name: str, compiled: CreateCompilationJobRequest) -> ComponentPreset:
+def preset_of(config: str | None, *, job_name: str, compiled: CompiledModel) -> ComponentPreset:
     """The component that a job asks for, with the compilation target's platform where the config names none.
 
     Args:
         config: OutputConfig.PresetDeploymentConfig.
         job_name: The edge packaging job's name.
-        compiled: The compilation job's request.
+        compiled: What the compilation job has left.
 
     Raises:
         ValidationError: The config is not valid.
     """
-    platform = platform_of(compilation_request(compiled))
+    device = compiled.target_device
+    platform = compiled.target_platform if device is None else PLATFORM_OF_DEVICE.get(device)
     return parse_preset(
         config,
         job_name=job_name,

@@ -47,6 +47,7 @@ class Worker:
         """
         self._heartbeat.start()
         DBOS(config=engine.engine_config(self._url, self.executor_id))
+        engine.share_log()
         for work in self._works:
             DBOS.workflow(name=work.workflow)(_workflow(work))
         DBOS.launch()

@@ -19,7 +19,7 @@ from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs, summary
 from edgepack.database.listing import contains
 from edgepack.database.point_reads import PointRead
-from edgepack.database.records import CompilationJob
+from edgepack.database.records import CompiledModel
 from edgepack.errors import ResourceNotFoundError, ValidationError
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW, new_workflow_id
 from edgepack.jobs.lifecycle import COMPLETED, STARTING, STOPPED, STOPPING
@@ -80,7 +80,7 @@ class EdgePackagingJobs:
                 compiled = self._require_compiled(connection, caller, request.compilation_job_name)
                 _require_other_place(target, compiled)
                 _require_preset(request, compiled)
-                self._insert(connection, caller, request, target, arn)
+                self._insert(connection, caller, request, compiled, target)
                 _claim(connection, target, arn)
         except sa.exc.IntegrityError as error:
             raise _name_taken(arn) from error
@@ -148,7 +148,7 @@ class EdgePackagingJobs:
             at_most=self._context.active_jobs_max,
         )
 
-    def _require_compiled(self, connection: Connection, caller: Caller, name: str) -> CompilationJob:
+    def _require_compiled(self, connection: Connection, caller: Caller, name: str) -> CompiledModel:
         compiled = compilation_jobs.named(connection, caller.account_id, name)
         if compiled is None:
             raise ValidationError(
@@ -161,25 +161,31 @@ class EdgePackagingJobs:
                 f"Compilation job {name!r} is {compiled.status}; "
                 f"an edge packaging job needs one that is COMPLETED.{reason}"
             )
-        return compiled
+        if compiled.compiled_model is None:
+            raise ValidationError(
+                f"Compilation job {name!r} has nothing to package any more. {compiled.failure_reason}",
+                advice="Compile the model again, to a place where no other job writes.",
+            )
+        return compiled.compiled_model
 
     def _insert(
         self,
         connection: Connection,
         caller: Caller,
         request: CreateEdgePackagingJobRequest,
+        compiled: CompiledModel,
         target: S3Address,
-        arn: str,
     ) -> None:
         now, name = self._context.clock(), request.edge_packaging_job_name
         workflow_id = new_workflow_id()
         values: dict[str, Any] = {
             "account_id": caller.account_id,
             "name": name,
-            "arn": arn,
+            "arn": edge_packaging_job_arn(caller.region, caller.account_id, name),
             "status": STARTING,
             "status_message": "Waiting for a worker.",
             "compilation_job_name": request.compilation_job_name,
+            "compiled_model": msgspec.json.encode(compiled),
             "model_name": request.model_name,
             "model_version": request.model_version,
             "role_arn": request.role_arn,
@@ -217,7 +223,7 @@ def _claim(connection: Connection, target: S3Address, arn: str) -> None:
         )
 
 
-def _require_other_place(target: S3Address, compiled: CompilationJob) -> None:
+def _require_other_place(target: S3Address, compiled: CompiledModel) -> None:
     if target.place == parse_s3_uri(compiled.artifact_uri).place:
         raise ValidationError(
             f"The package would replace the compiled model that it is made of, {target.uri}.",
@@ -225,13 +231,13 @@ def _require_other_place(target: S3Address, compiled: CompilationJob) -> None:
         )
 
 
-def _require_preset(request: CreateEdgePackagingJobRequest, compiled: CompilationJob) -> None:
+def _require_preset(request: CreateEdgePackagingJobRequest, compiled: CompiledModel) -> None:
     output = request.output_config
     if output.preset_deployment_type is None:
         if output.preset_deployment_config is not None:
             raise ValidationError("PresetDeploymentConfig has no effect without PresetDeploymentType.")
         return
-    preset_of(output.preset_deployment_config, job_name=request.edge_packaging_job_name, compiled=compiled.request)
+    preset_of(output.preset_deployment_config, job_name=request.edge_packaging_job_name, compiled=compiled)
 
 
 def _not_found(name: str) -> ResourceNotFoundError:

@@ -41,13 +41,19 @@ def read_token(secrets: SecretBox, token: str, *, query: Sequence[Any]) -> Posit
         ValidationError: The token was not made by this server for this query.
     """
     try:
-        sealed = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
-        return msgspec.json.decode(secrets.unseal(sealed, context=_context(query)), type=Position)
+        return msgspec.json.decode(secrets.unseal(_unspelt(token), context=_context(query)), type=Position)
     except (binascii.Error, UnicodeEncodeError, EdgepackError, msgspec.DecodeError) as error:
         raise ValidationError(
             "Invalid pagination token: it was not returned by this operation with these filters and this sort order.",
             advice="Repeat the call with the NextToken exactly as it was returned, and the other members unchanged.",
         ) from error
+
+
+def _unspelt(token: str) -> bytes:
+    sealed = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
+    if base64.urlsafe_b64encode(sealed).decode() != token:
+        raise binascii.Error("spelt otherwise than it was made")
+    return sealed
 
 
 def _context(query: Sequence[Any]) -> bytes:

@@ -105,5 +105,5 @@ def _check(request: AssumeRoleRequest) -> None:
     asked = [wire_name(member) for member in NOT_SUPPORTED if getattr(request, member)]
     if asked:
         raise ValidationError(
-            f"Not supported by this server: {', '.join(asked)}.", advice="Leave them out, or assume the role at AWS."
+            f"Not supported by this server: {', '.join(asked)}.", advice="Leave that out, or assume the role at AWS."
         )

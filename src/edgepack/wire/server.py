@@ -18,8 +18,9 @@ KEEP_ALIVE_SECONDS: Final = 75
 """How long an idle connection is kept: longer than clients and load balancers keep theirs (most of them 60 s), so that
 they, not we, close it; a server that closes first races with the next request."""
 
-SHUTDOWN_SECONDS: Final = 10
-"""How long requests that are being served get to finish once the server is told to stop."""
+SHUTDOWN_SECONDS: Final = 3
+"""How long requests that are being served get to finish once the server is told to stop: they take milliseconds, and a
+body that trickles in may not hold up a stop for which container engines allow 10 s."""
 
 MAX_CONNECTIONS: Final = 1000
 """Open connections, beyond which requests are answered with 503. Below the usual limit of 1024 open files."""

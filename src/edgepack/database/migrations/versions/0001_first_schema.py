@@ -95,6 +95,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("status_message", sa.Text(), nullable=False),
         sa.Column("compilation_job_name", sa.String(length=63), nullable=False),
+        sa.Column("compiled_model", sa.LargeBinary(), nullable=False),
         sa.Column("model_name", sa.String(length=63), nullable=False),
         sa.Column("model_version", sa.String(length=30), nullable=False),
         sa.Column("role_arn", sa.String(length=2048), nullable=False),
