@@ -4,8 +4,8 @@ Everything is measured in one run, in turn, on the same warm files: figures of d
 
 * floor: `openssl dgst -sha256` of the uncompressed tar: every byte must be hashed once, and SHA-256 is serial.
 * inflate: `igzip -t`, or isal under Python where there is no igzip: every byte must be inflated once.
-* copy: `cp` and `sync` of the compressed file: a package in a file must be written to disk once. `--out -` here throws it
-  away: where an object store copies the model on its side, this cost is not there.
+* copy: `cp` and `sync` of the compressed file: a package in a file must be written to disk once. `--out -`
+  here throws it away: where an object store copies the model on its side, this cost is not there.
 * tar + openssl: what one does without edgepack: `tar czf`, then `openssl dgst -sha256 -sign`.
 * model_signing: `model_signing sign key` of the unpacked folder: hashes and signs, packs nothing.
 """
