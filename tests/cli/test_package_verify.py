@@ -315,7 +315,7 @@ def test_a_failure_keeps_the_package_that_was_there(packaged: Path) -> None:
 def test_a_new_package_replaces_the_old_one(packaged: Path) -> None:
     (packaged / "model.tar.gz").write_bytes(tar_gz({"other": b"x"}))
     pack(packaged)
-    assert "1 files" in verify(packaged).stdout
+    assert "1 file," in verify(packaged).stdout
 
 
 def test_sigterm_leaves_nothing(tmp_path: Path) -> None:
