@@ -91,6 +91,8 @@ def claims(package: bytes, root: x509.Certificate) -> Iterator[tuple[str, object
     predicate, rest = statement["predicate"], statement["predicate"]["edgepack"]
     entry = ustar(manifest_json, int(seconds(rest["signed_at"])))
     prefix = bytes.fromhex("1f8b08000000000000ff") + stored(entry)
+    while rest["deflate_size"] >= 1 << 24 and len(prefix) % 4096:
+        prefix += bytes.fromhex("000000ffff")
     yield "prefix", package[: len(prefix)], prefix
     chain = [
         base64.b64decode(each["rawBytes"])
@@ -143,6 +145,14 @@ def test_a_verifier_written_from_the_page_agrees(package: Package, keys: Path, c
         assert found == expected, name
         names.append(name)
     assert len(names) == 16
+
+
+@pytest.mark.parametrize("size", [(1 << 24) - 4096, 1 << 24])
+def test_it_agrees_on_large_packages_too(package: Package, keys: Path, size: int) -> None:
+    packaged = package(tar_gz({"weights": os.urandom(size)}, level=0))
+    root = x509.load_pem_x509_certificate(export_trust(keys))
+    for name, found, expected in claims(packaged, root):
+        assert found == expected, name
 
 
 def test_a_verifier_written_from_the_page_notices(package: Package, keys: Path) -> None:

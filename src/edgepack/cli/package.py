@@ -2,9 +2,11 @@
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -29,6 +31,7 @@ from edgepack.cli.streams import (
 )
 
 if TYPE_CHECKING:
+    from edgepack.cli.one_pass import OnePassFile
     from edgepack.keys.signing import FileSigner
     from edgepack.package.assembly import PackageFrame
     from edgepack.package.manifest import ModelIdentity
@@ -85,16 +88,78 @@ def package_file(
         ArtifactError: The artifact is not acceptable, or the signer's certificates are not. No package was left.
         StateError: A file could not be read or written. No package was left.
     """
-    from edgepack.package.assembly import frame_package
-
     with ExitStack() as stack:
-        body, scan = _scanned(source, target.parent if target else None, stack)
-        frame = frame_package(scan, identity=identity, signer=signer, signed_at=signed_at)
-        _check(frame, signer, signed_at)
         output = stack.enter_context(replacing(target) if target else standard_output())
+        sign = _Signing(identity, signer, signed_at)
+        if target is not None and (done := _in_one_pass(source, output, sign, stack)) is not None:
+            return done
+        body, scan = _scanned(source, target.parent if target else None, stack)
+        frame = sign.frame(scan)
         with _reporting("Writing", scan.deflate_size) as report:
             _write(output, frame, body, scan, report)
     return scan, frame
+
+
+@dataclass(frozen=True, slots=True)
+class _Signing:
+    identity: "ModelIdentity"
+    signer: "FileSigner"
+    signed_at: datetime
+
+    def frame(self, scan: "ArchiveScan") -> "PackageFrame":
+        """Sign, and refuse to make a package that no verifier would take, as from certificates of the wrong kind."""
+        from cryptography.x509 import load_der_x509_certificate
+
+        from edgepack.package.assembly import frame_package
+        from edgepack.package.head import verify_head
+        from edgepack.package.trust import TrustRoots
+
+        frame = frame_package(scan, identity=self.identity, signer=self.signer, signed_at=self.signed_at)
+        chain = self.signer.certificate_chain
+        roots = (load_der_x509_certificate(chain[-1]),) if chain else ()
+        keys = () if chain else (self.signer.public_key,)
+        verify_head(frame.prefix, trust=TrustRoots(roots, keys), now=self.signed_at)
+        return frame
+
+
+def _in_one_pass(
+    source: FileIO, output: BinaryIO | FileIO, sign: _Signing, stack: ExitStack
+) -> "tuple[ArchiveScan, PackageFrame] | None":
+    """Write the package while the source is scanned; None if that cannot be, and then nothing is written."""
+    from edgepack.cli.one_pass import OnePassFile, takes_one_pass
+    from edgepack.package.scan import scan_archive
+
+    status = os.fstat(source.fileno())
+    if not stat.S_ISREG(status.st_mode) or not takes_one_pass(output.fileno(), status.st_size):
+        return None
+    file = stack.enter_context(closing(OnePassFile(output.fileno(), status.st_size)))
+    with _reporting("Packaging", status.st_size) as report:
+        scan = scan_archive(_teed(chunks_of(source), file), observe=report)
+    if not scan.spliceable:
+        file.abandon()
+        source.seek(0)
+        return None
+    frame = sign.frame(scan)
+    file.finish(frame.prefix, scan.deflate_size, frame.trailer)
+    return scan, frame
+
+
+def _teed(chunks: Iterator[bytes], file: "OnePassFile") -> Iterator[bytes]:
+    """The chunks; what follows the gzip header goes into the file as well."""
+    from edgepack.errors import ArtifactError
+    from edgepack.package.gzip_format import read_header
+    from edgepack.package.source import Source
+
+    first = next(chunks, b"")
+    try:
+        body_start = read_header(Source([first]).read)
+    except ArtifactError:  # of which the scan will tell
+        body_start = len(first)
+    file.take(memoryview(first)[body_start:])
+    yield first
+    for chunk in chunks:
+        file.take(memoryview(chunk))
+        yield chunk
 
 
 def _scanned(source: FileIO, folder: Path | None, stack: ExitStack) -> "tuple[FileIO, ArchiveScan]":
@@ -123,18 +188,6 @@ def _copied(chunks: Iterator[bytes], copy: FileIO) -> Iterator[bytes]:
     for chunk in chunks:
         write_all(copy, chunk)
         yield chunk
-
-
-def _check(frame: "PackageFrame", signer: "FileSigner", now: datetime) -> None:
-    """Refuse to make a package that no verifier would take, as from certificates that are not for signing packages."""
-    from cryptography.x509 import load_der_x509_certificate
-
-    from edgepack.package.head import verify_head
-    from edgepack.package.trust import TrustRoots
-
-    chain = signer.certificate_chain
-    roots = (load_der_x509_certificate(chain[-1]),) if chain else ()
-    verify_head(frame.prefix, trust=TrustRoots(roots, () if chain else (signer.public_key,)), now=now)
 
 
 def _write(

@@ -26,7 +26,7 @@ class PackageFrame:
     """What stands around the deflate stream: the package is `prefix + source[deflate_start:deflate_end] + trailer`.
 
     Attributes:
-        prefix: gzip header and stored blocks with the manifest's tar entry.
+        prefix: gzip header and stored blocks with the manifest's tar entry, filled up if the package is large.
         trailer: 8 bytes: CRC-32 and ISIZE of the whole.
         manifest_json: The manifest, canonical.
         signature_bundle: The bundle's JSON: `ModelSignature` of DescribeEdgePackagingJob.
@@ -71,7 +71,7 @@ def frame_package(scan: ArchiveScan, *, identity: ModelIdentity, signer: Signer,
     manifest_json = canonical_json(manifest)
     entry = manifest_entry(manifest_json, int(signed_at.timestamp()))
     return PackageFrame(
-        prefix=b"".join(prefix_pieces(entry)),
+        prefix=_prefix(entry, scan.deflate_size),
         trailer=package_trailer(entry, scan.crc32, scan.tar_size),
         manifest_json=manifest_json,
         signature_bundle=bundle.decode(),
@@ -106,6 +106,11 @@ def prefix_pieces(entry: bytes) -> Iterator[bytes]:
     """The package's first bytes: canonical gzip header, then the manifest's tar entry in stored blocks."""
     yield gzip_format.CANONICAL_HEADER
     yield from gzip_format.stored_blocks(entry)
+
+
+def _prefix(entry: bytes, deflate_size: int) -> bytes:
+    prefix = b"".join(prefix_pieces(entry))
+    return prefix + gzip_format.filling(len(prefix), deflate_size)
 
 
 def package_trailer(entry: bytes, tar_crc32: int, tar_size: int) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from isal import isal_zlib
 
 from edgepack.package.errors import GzipError, NotGzipError
-from edgepack.package.limits import GZIP_HEADER_SIZE_MAX
+from edgepack.package.limits import GZIP_HEADER_SIZE_MAX, MIB
 
 MAGIC = b"\x1f\x8b"
 METHOD_DEFLATE = 8
@@ -22,6 +22,16 @@ STORED_BLOCK_MAX = 65535
 """Bytes in one stored deflate block: its length field has 16 bits."""
 
 STORED_BLOCK_HEADER_SIZE = 5
+EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"
+"""A stored block of nothing."""
+
+BODY_ALIGNMENT = 4096
+"""Bytes: the block size of common file systems, which can put whole blocks in front of a file without copying it."""
+
+ALIGNED_FROM = 16 * MIB
+"""Bytes of a deflate stream from which on a package's prefix is a multiple of `BODY_ALIGNMENT`. Filling up takes 20 kB
+at most, which is nothing to those; and small packages stay small."""
+
 TRAILER_SIZE = 8
 """Bytes of a member's trailer: CRC-32 and ISIZE (inflated size modulo 2**32), both little endian."""
 
@@ -97,6 +107,19 @@ def stored_blocks(data: bytes) -> Iterator[bytes]:
 def stored_size(size: int) -> int:
     """Bytes that `stored_blocks` makes of `size` bytes."""
     return size + -(-size // STORED_BLOCK_MAX) * STORED_BLOCK_HEADER_SIZE
+
+
+def filling(prefix_size: int, deflate_size: int) -> bytes:
+    """The empty blocks behind a prefix that make its size a multiple of `BODY_ALIGNMENT`, where the package is large.
+
+    Args:
+        prefix_size: Bytes of gzip header and stored blocks.
+        deflate_size: Bytes of the deflate stream that follows.
+    """
+    if deflate_size < ALIGNED_FROM:
+        return b""
+    missing = -prefix_size * pow(len(EMPTY_BLOCK), -1, BODY_ALIGNMENT)
+    return EMPTY_BLOCK * (missing % BODY_ALIGNMENT)
 
 
 def trailer(crc32: int, size: int) -> bytes:

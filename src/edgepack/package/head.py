@@ -58,6 +58,7 @@ def read_head(source: Source, *, trust: TrustRoots, now: datetime) -> VerifiedHe
         SignatureError: The signature does not hold, or its signer is not trusted.
     """
     entry = _read_entry(source)
+    entry_end = source.position
     size = int(entry[_SIZE_FIELD], 8)
     manifest = decode_manifest(entry[BLOCK_SIZE : BLOCK_SIZE + size])
     bundle = open_bundle(bytes(manifest.signature))
@@ -69,6 +70,9 @@ def read_head(source: Source, *, trust: TrustRoots, now: datetime) -> VerifiedHe
     if not verifies(key, bundle.signature, bundle.message):
         raise SignatureError("The signature is not the signer's.")
     _check_agreement(manifest, bundle)
+    filling = gzip_format.filling(entry_end, coverage.deflate_size)
+    if source.read(len(filling)) != filling:
+        raise ManifestError("The package's head is not in canonical form.")
     return VerifiedHead(
         entry=entry,
         manifest=manifest,
