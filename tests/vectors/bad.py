@@ -1,0 +1,228 @@
+"""Packages that every verifier must refuse, though the root certificate that signed them is trusted."""
+
+import base64
+import datetime as dt
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from msgspec.structs import replace
+
+from edgepack.package import bundle, gzip_format
+from edgepack.package.assembly import frame_package, manifest_entry, package_trailer, prefix_pieces
+from edgepack.package.manifest import Manifest, canonical_json
+from edgepack.package.scan import ArchiveScan, FileEntry, scan_archive
+from edgepack.package.signature import P256_ORDER, Signer
+from models import tar_gz
+from package.conftest import IDENTITY, NOW
+from package.making import NO_AUTHORITY, SIGNS, Forgery, Holder, forged, framed, usage
+from package.test_forgeries import MANIFESTS, STATEMENTS, covering
+from package.test_tar_tricks import END, content, header
+from vectors.good import PLAIN
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A package to refuse.
+
+    Attributes:
+        name: Of the vector.
+        step: Of docs/package-format.md, "Verifying".
+        says: What edgepack's message contains.
+        package: The package.
+    """
+
+    name: str
+    step: int
+    says: str
+    package: bytes
+
+
+def bad_packages(root: Holder, signer: Signer) -> Iterator[Bad]:
+    """All of them."""
+    yield from _damaged(signer)
+    yield from _assembled(signer)
+    yield from _spelt(signer)
+    yield from _certified(root)
+    yield from _stated(signer)
+    yield from _signed_though_hostile(signer)
+
+
+def _damaged(signer: Signer) -> Iterator[Bad]:
+    """By accident, mostly."""
+    frame, deflate = framed(PLAIN, signer)
+    package = frame.prefix + deflate + frame.trailer
+    yield Bad("empty", 1, "ends", b"")
+    yield Bad("cut-in-the-prefix", 1, "ends", package[:1000])
+    yield Bad("cut-behind-the-prefix", 8, "ends", frame.prefix)
+    yield Bad("cut-in-the-model", 8, "ends", package[: len(frame.prefix) + 20])
+    yield Bad("cut-in-the-trailer", 10, "ends", package[:-1])
+    yield Bad("a-byte-more", 10, "follows", package + b"\0")
+    yield Bad("a-gzip-member-more", 10, "follows", package + gzip.compress(b"", mtime=0))
+    yield Bad("another-checksum", 10, "trailer", package[:-8] + b"\0\0\0\0" + package[-4:])
+    yield Bad("another-size", 10, "trailer", package[:-4] + b"\0\0\0\0")
+    yield Bad("the-model-artifact-itself", 1, "", PLAIN)
+
+
+def _assembled(signer: Signer) -> Iterator[Bad]:
+    """With checksums that are right: the signed head before another model."""
+    frame, _ = framed(PLAIN, signer)
+    others = {
+        "another-content": {"a.txt": b"HELLO", "b.bin": bytes(range(200))},
+        "a-file-less": {"a.txt": b"hello"},
+        "a-file-more": {"a.txt": b"hello", "b.bin": bytes(range(200)), "c": b""},
+        "another-order": {"b.bin": bytes(range(200)), "a.txt": b"hello"},
+        "another-name": {"a.txt": b"hello", "c.bin": bytes(range(200))},
+    }
+    for name, files in others.items():
+        yield Bad(name, 8, "not", _with_model(frame.prefix, tar_gz(files)))
+    modes = gzip.decompress(PLAIN).replace(b"0000644", b"0000755")
+    modes = _mended(modes)
+    yield Bad("another-mode", 8, "headers", _with_model(frame.prefix, gzip.compress(modes, mtime=0)))
+    again = gzip.compress(gzip.decompress(PLAIN), 1, mtime=0)
+    yield Bad("the-same-model-compressed-otherwise", 8, "compressed bytes", _with_model(frame.prefix, again))
+
+
+def _mended(tar: bytes) -> bytes:
+    """The tar with header checksums that belong to its headers; it has two members of less than 512 bytes."""
+    blocks = [bytearray(tar[start : start + 512]) for start in range(0, len(tar), 512)]
+    for block in (blocks[0], blocks[2]):
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block)
+    return b"".join(blocks)
+
+
+def _with_model(prefix: bytes, archive: bytes) -> bytes:
+    entry = _entry_of(prefix)
+    scan = scan_archive([archive])
+    deflate = archive[scan.deflate_start : scan.deflate_end]
+    return prefix + deflate + package_trailer(entry, scan.crc32, scan.tar_size)
+
+
+def _entry_of(prefix: bytes) -> bytes:
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(prefix[10:])
+
+
+def _spelt(signer: Signer) -> Iterator[Bad]:
+    """The same things in another form."""
+    frame, deflate = framed(PLAIN, signer)
+    entry = _entry_of(frame.prefix)
+    rest = deflate + frame.trailer
+    blocks = frame.prefix[10:]
+    named = frame.prefix[:3] + b"\x08" + frame.prefix[4:10] + b"package.tar\0" + blocks
+    yield Bad("a-name-in-the-gzip-header", 1, "", named + rest)
+    yield Bad("a-time-in-the-gzip-header", 1, "", frame.prefix[:4] + b"\1" + frame.prefix[5:] + rest)
+    halves = b"".join((*gzip_format.stored_blocks(entry[:700]), *gzip_format.stored_blocks(entry[700:])))
+    yield Bad("stored-blocks-cut-otherwise", 1, "", frame.prefix[:10] + halves + rest)
+    yield Bad("filling-where-none-belongs", 8, "compressed bytes", frame.prefix + gzip_format.EMPTY_BLOCK + rest)
+    spaced = frame.manifest_json.replace(b'"files":', b'"files": ')
+    yield Bad("white-space-in-the-manifest", 2, "canonical", _with_manifest(spaced, deflate))
+    newer = frame.manifest_json.replace(b'"schema_version":"1.0"', b'"schema_version":"1.1"')
+    yield Bad("a-newer-manifest", 2, "version", _with_manifest(newer, deflate))
+    more = frame.manifest_json.replace(b'"schema_version"', b'"more":"x","schema_version"')
+    yield Bad("a-member-more-in-the-manifest", 2, "schema", _with_manifest(more, deflate))
+    yield Bad("the-other-one-of-two-signatures", 6, "canonical", forged(PLAIN, signer, Forgery(manifest=_high_s)))
+
+
+def _with_manifest(manifest: bytes, deflate: bytes) -> bytes:
+    entry, scan = manifest_entry(manifest, int(NOW.timestamp())), scan_archive([PLAIN])
+    return b"".join((*prefix_pieces(entry), deflate, package_trailer(entry, scan.crc32, scan.tar_size)))
+
+
+def _high_s(manifest: Manifest) -> Manifest:
+    """(r, n - s) verifies as well as (r, s)."""
+    signed = msgspec.json.decode(manifest.signature, type=bundle.Bundle)
+    signature = signed.dsseEnvelope.signatures[0]
+    r, s = decode_dss_signature(base64.b64decode(signature.sig))
+    other = base64.b64encode(encode_dss_signature(r, P256_ORDER - s)).decode()
+    envelope = replace(signed.dsseEnvelope, signatures=(replace(signature, sig=other),))
+    return replace(manifest, signature=msgspec.Raw(canonical_json(replace(signed, dsseEnvelope=envelope))))
+
+
+def _certified(root: Holder) -> Iterator[Bad]:
+    """By certificates of the trusted root that are not for this, or not at that time."""
+    year = dt.timedelta(days=365)
+    good = root.issue("vectors signer", *SIGNS)
+    for name, says, at in (
+        ("signed-before-its-certificate", "valid", -year),
+        ("signed-after-its-certificate", "valid", year),
+    ):
+        frame, deflate = framed(PLAIN, good.signer(root), signed_at=NOW + at)
+        step = 5 if at < dt.timedelta(0) else 4
+        yield Bad(name, step, says if step == 5 else "future", frame.prefix + deflate + frame.trailer)
+    profiles: dict[str, tuple[Any, ...]] = {
+        "no-code-signing": (NO_AUTHORITY, usage(signs=True)),
+        "no-digital-signature": (NO_AUTHORITY, usage(), SIGNS[2]),
+        "an-authority-signs": (*SIGNS[2:], usage(signs=True, certifies=True), _authority()),
+    }
+    for name, extensions in profiles.items():
+        frame, deflate = framed(PLAIN, root.issue(name, *extensions).signer(root))
+        yield Bad(f"certificate-with-{name}", 5, "", frame.prefix + deflate + frame.trailer)
+
+
+def _authority() -> tuple[x509.ExtensionType, bool]:
+    return x509.BasicConstraints(ca=True, path_length=None), True
+
+
+def _stated(signer: Signer) -> Iterator[Bad]:
+    """By a signer who signs what is not so, and by someone who alters a manifest afterwards."""
+    steps = {"root digest": 3, "SHA-256": 3, "files are not those": 7, "about another model": 7, "metadata": 7}
+    steps |= {"not the one that was signed": 7, "version": 2, "type": 2, "signing time": 2, "canonical": 1}
+    archive = tar_gz({"a": b"first", "b": b"second"})
+    for name, change, says in STATEMENTS:
+        step = next(step for words, step in steps.items() if words in says)
+        yield Bad(f"stated-{_slug(name)}", step, says, forged(archive, signer, Forgery(statement=change)))
+    for name, alter in MANIFESTS:
+        package = forged(archive, signer, Forgery(manifest=alter))
+        yield Bad(f"altered-{_slug(name)}", 7, "not the one that was signed", package)
+    facts: dict[str, Any] = {"deflate_crc32": 1, "tar_crc32": 1, "framing_sha256": "0" * 64}
+    for member, value in facts.items():
+        package = forged(archive, signer, Forgery(statement=covering(**{member: value})))
+        yield Bad(f"stated-another-{_slug(member)}", 8, "not", package)
+
+
+def _slug(text: str) -> str:
+    return text.replace(" ", "-").replace("_", "-")
+
+
+def _signed_though_hostile(signer: Signer) -> Iterator[Bad]:
+    """Archives that must never be unpacked, by a signer who did not look: only step 8 can tell."""
+    tars = {
+        "a-symbolic-link": header("a", kind=b"2", linkname="/etc/passwd") + header("b"),
+        "a-hard-link": header("b") + header("a", kind=b"1", linkname="b"),
+        "a-device": header("b") + header("a", kind=b"3"),
+        "a-path-that-leads-out": header("../b"),
+        "an-absolute-path": header("/b"),
+        "a-second-manifest": header("sagemaker_edge_manifest"),
+        "a-file-twice": header("b") + header("b"),
+        "two-names-of-one-file": header("b") + header("B"),
+        "something-in-the-padding": header("b", 1) + b"x" + bytes(510) + b"y",
+        "a-file-behind-the-end": header("b") + END + header("c"),
+    }
+    for name, members in tars.items():
+        yield Bad(f"holds-{name}", 8, "", _signed(members + END, signer))
+    yield Bad("holds-no-end", 8, "", _signed(header("b", 3) + content(b"abc"), signer))
+
+
+def _signed(tar: bytes, signer: Signer) -> bytes:
+    """A package that says the truth about a tar that cannot be scanned."""
+    archive = gzip.compress(tar, mtime=0)
+    deflate = archive[10:-8]
+    entry = FileEntry("b", hashlib.sha256(b"").hexdigest(), 0)
+    scan = ArchiveScan(
+        files=(entry,),
+        deflate_start=10,
+        deflate_end=len(archive) - 8,
+        deflate_crc32=zlib.crc32(deflate),
+        crc32=zlib.crc32(tar),
+        tar_size=len(tar),
+        framing_sha256=hashlib.sha256(tar).hexdigest(),
+    )
+    frame = frame_package(scan, identity=IDENTITY, signer=signer, signed_at=NOW)
+    return frame.prefix + deflate + frame.trailer
