@@ -88,9 +88,10 @@ def package_file(
         ArtifactError: The artifact is not acceptable, or the signer's certificates are not. No package was left.
         StateError: A file could not be read or written. No package was left.
     """
+    sign = _Signing(identity, signer, signed_at)
+    sign.check()
     with ExitStack() as stack:
         output = stack.enter_context(replacing(target) if target else standard_output())
-        sign = _Signing(identity, signer, signed_at)
         if target is not None and (done := _in_one_pass(source, output, sign, stack)) is not None:
             return done
         body, scan = _scanned(source, target.parent if target else None, stack)
@@ -106,20 +107,24 @@ class _Signing:
     signer: "FileSigner"
     signed_at: datetime
 
-    def frame(self, scan: "ArchiveScan") -> "PackageFrame":
-        """Sign, and refuse to make a package that no verifier would take, as from certificates of the wrong kind."""
+    def check(self) -> None:
+        """Refuse to make a package that no verifier would take, as from certificates of the wrong kind.
+
+        Raises:
+            SignatureError: Signed now, by this signer, it would be refused.
+        """
         from cryptography.x509 import load_der_x509_certificate
 
-        from edgepack.package.assembly import frame_package
-        from edgepack.package.head import verify_head
         from edgepack.package.trust import TrustRoots
 
-        frame = frame_package(scan, identity=self.identity, signer=self.signer, signed_at=self.signed_at)
-        chain = self.signer.certificate_chain
-        roots = (load_der_x509_certificate(chain[-1]),) if chain else ()
-        keys = () if chain else (self.signer.public_key,)
-        verify_head(frame.prefix, trust=TrustRoots(roots, keys), now=self.signed_at)
-        return frame
+        if chain := self.signer.certificate_chain:
+            roots, at = TrustRoots((load_der_x509_certificate(chain[-1]),)), self.signed_at
+            roots.check_signer(chain, hint=None, signed_at=at, now=at)
+
+    def frame(self, scan: "ArchiveScan") -> "PackageFrame":
+        from edgepack.package.assembly import frame_package
+
+        return frame_package(scan, identity=self.identity, signer=self.signer, signed_at=self.signed_at)
 
 
 def _in_one_pass(

@@ -102,15 +102,15 @@ def manifest_entry(manifest_json: bytes, modified_at: int) -> bytes:
     return b"".join((header[:148], checksum, header[156:], manifest_json, bytes(-len(manifest_json) % BLOCK_SIZE)))
 
 
-def prefix_pieces(entry: bytes) -> Iterator[bytes]:
+def prefix_pieces(entry: bytes) -> Iterator[bytes | memoryview]:
     """The package's first bytes: canonical gzip header, then the manifest's tar entry in stored blocks."""
     yield gzip_format.CANONICAL_HEADER
     yield from gzip_format.stored_blocks(entry)
 
 
 def _prefix(entry: bytes, deflate_size: int) -> bytes:
-    prefix = b"".join(prefix_pieces(entry))
-    return prefix + gzip_format.filling(len(prefix), deflate_size)
+    size = len(gzip_format.CANONICAL_HEADER) + gzip_format.stored_size(len(entry))
+    return b"".join((*prefix_pieces(entry), gzip_format.filling(size, deflate_size)))
 
 
 def package_trailer(entry: bytes, tar_crc32: int, tar_size: int) -> bytes:

@@ -97,10 +97,7 @@ def seal(statement: Statement, signer: Signer) -> bytes:
         SigningError: The signer's signature does not verify with its own public key.
     """
     payload = canonical_json(statement)
-    message = pre_authentication_encoding(payload)
-    signature = low_s(signer.sign(message))
-    if not verifies(load_public_key(signer.public_key), signature, message):
-        raise SigningError("The signature made does not verify with the signer's own public key.")
+    signature = _signature(signer, pre_authentication_encoding(payload))
     bundle = Bundle(
         dsseEnvelope=Envelope(
             payload=_base64(payload),
@@ -111,6 +108,13 @@ def seal(statement: Statement, signer: Signer) -> bytes:
         verificationMaterial=_material(signer),
     )
     return canonical_json(bundle)
+
+
+def _signature(signer: Signer, message: bytes) -> bytes:
+    signature = low_s(signer.sign(message))
+    if not verifies(load_public_key(signer.public_key), signature, message):
+        raise SigningError("The signature made does not verify with the signer's own public key.")
+    return signature
 
 
 def _material(signer: Signer) -> VerificationMaterial:

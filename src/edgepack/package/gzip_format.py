@@ -88,7 +88,7 @@ def _check_header_crc(header: bytes, stored: bytes) -> None:
         raise GzipError("The gzip header's own checksum is wrong.")
 
 
-def stored_blocks(data: bytes) -> Iterator[bytes]:
+def stored_blocks(data: bytes) -> Iterator[bytes | memoryview]:
     """`data` as non-final stored deflate blocks, which end on a byte boundary: any deflate stream may follow them.
 
     Args:
@@ -101,7 +101,7 @@ def stored_blocks(data: bytes) -> Iterator[bytes]:
     for start in range(0, len(data), STORED_BLOCK_MAX):
         block = view[start : start + STORED_BLOCK_MAX]
         yield struct.pack("<BHH", 0, len(block), len(block) ^ 0xFFFF)
-        yield bytes(block)
+        yield block
 
 
 def stored_size(size: int) -> int:

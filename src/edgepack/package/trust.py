@@ -79,10 +79,24 @@ class TrustRoots:
         return cls(tuple(certificates), tuple(keys))
 
     def check(self, bundle: OpenedBundle, *, now: datetime) -> tuple[ec.EllipticCurvePublicKey, SignerIdentity]:
-        """Whether the signer that a bundle names is trusted.
+        """Whether the signer that a bundle names is trusted; as `check_signer`.
 
         Args:
             bundle: The bundle, whose signature has not been looked at.
+            now: The verifier's clock, aware.
+        """
+        signed_at = bundle.statement.predicate.edgepack.signing_time()
+        return self.check_signer(bundle.certificates, hint=bundle.hint, signed_at=signed_at, now=now)
+
+    def check_signer(
+        self, certificates: Sequence[bytes], *, hint: str | None, signed_at: datetime, now: datetime
+    ) -> tuple[ec.EllipticCurvePublicKey, SignerIdentity]:
+        """Whether a signer is trusted.
+
+        Args:
+            certificates: DER, the signing certificate first; empty for a bare key.
+            hint: The bare key's hint.
+            signed_at: When it signs, aware.
             now: The verifier's clock, aware.
 
         Returns:
@@ -92,15 +106,14 @@ class TrustRoots:
             UntrustedSignerError: The chain leads to no trusted certificate, or was not valid at signing time.
             SignatureError: The signing time lies in the future.
         """
-        signed_at = bundle.statement.predicate.edgepack.signing_time()
         if signed_at > now + CLOCK_SKEW:
             raise SignatureError(
                 f"The package says that it was signed in the future, at {signed_at:%Y-%m-%d %H:%M:%S} UTC."
             )
-        if not bundle.certificates:
-            return self._check_key(bundle.hint)
+        if not certificates:
+            return self._check_key(hint)
         try:
-            return self._check_certificates(_load_chain(bundle.certificates), signed_at)
+            return self._check_certificates(_load_chain(certificates), signed_at)
         except _DAMAGED:
             raise SignatureError("The certificate chain has a damaged certificate.") from None
 
