@@ -1,10 +1,8 @@
 """`edgepack package`: what the service does to a compiled model, on this machine and with no server."""
 
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -23,19 +21,18 @@ from edgepack.cli.streams import (
     package_target,
     replacing,
     scratch,
+    size_of,
     standard_output,
     tidy_on_sigterm,
     write_all,
 )
+from edgepack.cli.terminal import Report, reporting
 
 if TYPE_CHECKING:
     from edgepack.keys.signing import FileSigner
     from edgepack.package.assembly import PackageFrame
     from edgepack.package.manifest import ModelIdentity
-    from edgepack.package.scan import ArchiveScan, Progress
-
-Report = Callable[["int | Progress"], None]
-"""Told the bytes done so far."""
+    from edgepack.package.scan import ArchiveScan
 
 
 @click.command("package")
@@ -92,7 +89,7 @@ def package_file(
         frame = frame_package(scan, identity=identity, signer=signer, signed_at=signed_at)
         _check(frame, signer, signed_at)
         output = stack.enter_context(replacing(target) if target else standard_output())
-        with _reporting("Writing", scan.deflate_size) as report:
+        with reporting("Writing", scan.deflate_size) as report:
             _write(output, frame, body, scan, report)
     return scan, frame
 
@@ -101,12 +98,12 @@ def _scanned(source: FileIO, folder: Path | None, stack: ExitStack) -> "tuple[Fi
     """Scan the source; also the file that holds the scanned deflate stream: source, copy or repacked."""
     from edgepack.package.scan import scan_archive
 
-    total = os.fstat(source.fileno()).st_size if source.seekable() else None
+    total = size_of(source)
     chunks, body = chunks_of(source), source
     if total is None:
         body = stack.enter_context(scratch(folder))
         chunks = _copied(chunks, body)
-    with _reporting("Reading", total) as report:
+    with reporting("Reading", total) as report:
         scan = scan_archive(chunks, observe=report)
     if scan.spliceable:
         return body, scan
@@ -115,7 +112,7 @@ def _scanned(source: FileIO, folder: Path | None, stack: ExitStack) -> "tuple[Fi
     click.echo(f"edgepack: recompressing, because {scan.not_spliceable_because}", err=True)
     body.seek(0)
     repacked = stack.enter_context(scratch(folder))
-    with _reporting("Recompressing", total) as report:
+    with reporting("Recompressing", total) as report:
         return repacked, repack(chunks_of(body), observe=report, emit=lambda piece: write_all(repacked, piece))
 
 
@@ -137,9 +134,7 @@ def _check(frame: "PackageFrame", signer: "FileSigner", now: datetime) -> None:
     verify_head(frame.prefix, trust=TrustRoots(roots, () if chain else (signer.public_key,)), now=now)
 
 
-def _write(
-    output: BinaryIO | FileIO, frame: "PackageFrame", body: FileIO, scan: "ArchiveScan", report: "Report"
-) -> None:
+def _write(output: BinaryIO | FileIO, frame: "PackageFrame", body: FileIO, scan: "ArchiveScan", report: Report) -> None:
     """Write the package; the deflate stream is read a second time, and must still be what was scanned."""
     from isal import isal_zlib
 
@@ -180,23 +175,6 @@ def _identity(name: str, version: str) -> "ModelIdentity":
     except IdentityError as error:
         raise click.UsageError(error.message) from None
     return identity
-
-
-@contextmanager
-def _reporting(title: str, total: int | None) -> "Iterator[Report]":
-    """A progress bar on a terminal's standard error; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _progress: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (TextColumn(title), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda progress: bar.update(
-            task, completed=progress if isinstance(progress, int) else progress.bytes_read
-        )
 
 
 def _announce(out: str, scan: "ArchiveScan", frame: "PackageFrame", signer: "FileSigner", *, as_json: bool) -> None:

@@ -81,6 +81,11 @@ def opened(name: str) -> Iterator[FileIO]:
         yield file
 
 
+def size_of(file: FileIO) -> int | None:
+    """A file's bytes; None for a pipe, which nobody knows the end of."""
+    return os.fstat(file.fileno()).st_size if file.seekable() else None
+
+
 @contextmanager
 def replacing(target: Path) -> Iterator[BinaryIO]:
     """A file that takes the target's place once the block has ended well, and leaves no trace when it has not.
