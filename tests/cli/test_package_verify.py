@@ -3,44 +3,25 @@
 import gzip
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.running import EDGEPACK, Ran, edgepack, on_terminal
 from models import tar_gz
 
-EDGEPACK = str(Path(sys.executable).with_name("edgepack"))
 FILES = {
     "compiled.so": b"\x7fELF" + os.urandom(70_000),
     "compiled.params": bytes(200_000),
     "labels/names.txt": b"cat\n",
 }
-
-
-@dataclass
-class Ran:
-    """What a command printed."""
-
-    stdout: str
-    stderr: str
-
-
-def edgepack(*arguments: str | Path, code: int = 0, folder: Path, stdin: bytes | None = None) -> Ran:
-    """Run the command in a folder and require its exit code."""
-    done = subprocess.run(
-        [EDGEPACK, *map(str, arguments)], cwd=folder, input=stdin, capture_output=True, timeout=60, check=False
-    )
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return Ran(done.stdout.decode(), done.stderr.decode())
 
 
 def pack(folder: Path, *more: str, source: str = "model.tar.gz", out: str = "package.tar.gz", code: int = 0) -> Ran:
@@ -118,6 +99,17 @@ def test_pipes_on_every_side(folder: Path) -> None:
     edgepack("verify", "-", "--trust", "root.pem", folder=folder, stdin=package)
     edgepack("verify", "-", "--trust", "root.pem", folder=folder, stdin=package[:-1], code=1)
     assert listing(folder) == {"model.tar.gz", "edgepack-data", "root.pem"}
+
+
+def test_a_verdict_on_a_pipe(example: Path) -> None:
+    package = (example / "package.tar.gz").read_bytes()
+    arguments = ("verify", "-", "--trust", "root.pem")
+    assert "-: verified. model 1.0, 3 files" in edgepack(*arguments, folder=example, stdin=package).stdout
+    verdict = json.loads(edgepack(*arguments, "--json", folder=example, stdin=package).stdout)
+    assert (verdict["package"], verdict["ok"], len(verdict["files"])) == ("-", True, 3)
+    cut = edgepack(*arguments, "--json", folder=example, stdin=package[:-2000], code=1)
+    assert json.loads(cut.stdout)["ok"] is False
+    assert json.loads(edgepack(*arguments, "--json", folder=example, stdin=b"", code=1).stdout)["problems"]
 
 
 def test_several_gzip_members_are_repacked(folder: Path) -> None:
@@ -230,25 +222,6 @@ def test_an_unpackaged_model_does_not_verify(packaged: Path) -> None:
 # --- on a terminal
 
 
-def on_terminal(folder: Path, *arguments: str) -> str:
-    """What a command shows on a terminal of 200 columns."""
-    controller, terminal = pty.openpty()
-    environment = {**os.environ, "COLUMNS": "200", "TERM": "xterm"}
-    with subprocess.Popen(
-        [EDGEPACK, *arguments], cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, env=environment
-    ) as process:
-        os.close(terminal)
-        shown = b""
-        try:
-            while part := os.read(controller, 65536):
-                shown += part
-        except OSError:  # Linux's end of file of a terminal whose last user has gone
-            pass
-        os.close(controller)
-    assert process.returncode == 0, shown
-    return shown.decode()
-
-
 def test_a_terminal_shows_progress_and_a_table(packaged: Path) -> None:
     shown = on_terminal(packaged, "package", "model.tar.gz", "--name", "m", "--version", "1", "--out", "package.tar.gz")
     assert "Reading" in shown
@@ -257,6 +230,20 @@ def test_a_terminal_shows_progress_and_a_table(packaged: Path) -> None:
     assert "SHA-256" in shown
     assert all(name in shown for name in FILES)
     assert "verified. m 1, 3 files" in shown
+
+
+def test_verifying_shows_its_progress_on_a_terminal_alone(packaged: Path) -> None:
+    assert "Verifying" in on_terminal(packaged, "verify", "package.tar.gz", "--trust", "root.pem", "--json")
+    assert verify(packaged).stderr == ""
+
+
+def test_a_terminal_shows_what_is_wrong_and_where(packaged: Path) -> None:
+    cut = (packaged / "package.tar.gz").read_bytes()[:-2000]
+    (packaged / "package.tar.gz").write_bytes(cut)
+    shown = on_terminal(packaged, "verify", "package.tar.gz", "--trust", "root.pem", code=1)
+    assert "WRONG (it is missing, or the package is damaged before it)" in shown
+    assert "problem: The archive ends after" in shown
+    assert "NOT VERIFIED. Do not use it." in shown
 
 
 # --- other readers
@@ -359,12 +346,61 @@ def test_usage_errors_of_package(folder: Path, arguments: list[str], told: str) 
     [
         (["missing.tar.gz", "--trust", "root.pem"], "missing.tar.gz: No such file"),
         (["package.tar.gz", "--trust", "missing.pem"], "missing.pem: No such file"),
-        (["package.tar.gz", "--trust", "model.tar.gz"], "model.tar.gz: "),
+        (["package.tar.gz", "--trust", "model.tar.gz"], "neither a PEM certificate nor a PEM public key"),
         (["package.tar.gz"], "Missing option '--trust'"),
     ],
 )
 def test_usage_errors_of_verify(packaged: Path, arguments: list[str], told: str) -> None:
-    assert told in edgepack("verify", *arguments, folder=packaged, code=2).stderr
+    answer = edgepack("verify", *arguments, folder=packaged, code=2)
+    assert told in answer.stderr
+    assert answer.stdout == ""
+
+
+def pem(kind: str, body: str = "AAAA") -> bytes:
+    return f"-----BEGIN {kind}-----\n{body}\n-----END {kind}-----\n".encode()
+
+
+NEITHER = "There is neither a PEM certificate nor a PEM public key to trust."
+DAMAGED = "What should be PEM certificates or public keys is damaged."
+
+
+@pytest.mark.parametrize(
+    ("trust", "told"),
+    [
+        (b"", NEITHER),
+        (bytes(range(256)), NEITHER),
+        (pem("PRIVATE KEY"), NEITHER),
+        (pem("CERTIFICATE"), DAMAGED),
+        (pem("CERTIFICATE", "not base64"), DAMAGED),
+        (pem("CERTIFICATE")[:30], DAMAGED),
+        (pem("PUBLIC KEY"), DAMAGED),
+        (pem("PUBLIC KEY", "not base64"), DAMAGED),
+        (pem("PUBLIC KEY")[:30], DAMAGED),
+    ],
+    ids=[
+        "empty",
+        "binary",
+        "private",
+        "no certificate",
+        "text",
+        "cut certificate",
+        "no key",
+        "text for a key",
+        "cut key",
+    ],
+)
+def test_what_cannot_be_trusted_is_told_in_edgepacks_own_words(packaged: Path, trust: bytes, told: str) -> None:
+    (packaged / "trust.pem").write_bytes(trust)
+    advice = "Give a PEM file with edgepack's root certificate (`edgepack keys export-trust`) or with a public key."
+    refusal = verify(packaged, trust="trust.pem", code=2).stderr.splitlines()
+    assert refusal[-1] == f"Error: Invalid value for --trust: trust.pem: {told} {advice}"
+
+
+def test_a_trusted_key_of_another_kind_is_told(packaged: Path) -> None:
+    command = ["openssl", "genpkey", "-algorithm", "ed25519", "-outform", "PEM", "-out", "key.pem"]
+    subprocess.run(command, cwd=packaged, check=True)
+    subprocess.run(["openssl", "pkey", "-in", "key.pem", "-pubout", "-out", "public.pem"], cwd=packaged, check=True)
+    assert "not on the curve P-256" in verify(packaged, trust="public.pem", code=2).stderr
 
 
 def test_a_full_disk_is_told(folder: Path) -> None:

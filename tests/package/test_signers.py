@@ -314,6 +314,13 @@ def test_a_damaged_certificate_is_an_error_of_the_package(signer: FileSigner, tr
     assert trust.check(opened, now=NOW)
 
 
+def test_a_trusted_certificate_of_an_unknown_version_is_told(root: Holder) -> None:
+    der = root.certificate.public_bytes(Encoding.DER)
+    of_version_2 = base64.encodebytes(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01", 1))
+    with pytest.raises(errors.TrustError, match="is damaged"):
+        TrustRoots.from_pem(b"-----BEGIN CERTIFICATE-----\n" + of_version_2 + b"-----END CERTIFICATE-----\n")
+
+
 def unused_bits(certificate: x509.Certificate) -> int:
     """Where the certificate says how many bits behind its signature count for nothing: none."""
     return len(certificate.public_bytes(Encoding.DER)) - len(certificate.signature) - 1

@@ -15,6 +15,7 @@ COMMANDS = {
     "env": ("edgepack.cli.env", "env_command", "Print the variables that point any AWS SDK at the server."),
     "package": ("edgepack.cli.package", "package_command", "Package and sign a compiled model, with no server."),
     "verify": ("edgepack.cli.verify", "verify_command", "Verify a package, offline."),
+    "inspect": ("edgepack.cli.inspect", "inspect_command", "Show what a package says of itself, unverified."),
     "keys": ("edgepack.cli.keys", "keys_group", "Show and export signing keys' public parts."),
 }
 """Name, module, attribute, one line of help (here, so that listing the commands imports none of them)."""

@@ -3,9 +3,8 @@
 import json
 import os
 import stat
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
@@ -25,20 +24,19 @@ from edgepack.cli.streams import (
     package_target,
     replacing,
     scratch,
+    size_of,
     standard_output,
     tidy_on_sigterm,
     write_all,
 )
+from edgepack.cli.terminal import Report, reporting
 
 if TYPE_CHECKING:
     from edgepack.cli.one_pass import OnePassFile
     from edgepack.keys.signing import FileSigner
     from edgepack.package.assembly import PackageFrame
     from edgepack.package.manifest import ModelIdentity
-    from edgepack.package.scan import ArchiveScan, Progress
-
-Report = Callable[["int | Progress"], None]
-"""Told the bytes done so far."""
+    from edgepack.package.scan import ArchiveScan
 
 
 @click.command("package")
@@ -96,7 +94,7 @@ def package_file(
             return done
         body, scan = _scanned(source, target.parent if target else None, stack)
         frame = sign.frame(scan)
-        with _reporting("Writing", scan.deflate_size) as report:
+        with reporting("Writing", scan.deflate_size) as report:
             _write(output, frame, body, scan, report)
     return scan, frame
 
@@ -138,7 +136,7 @@ def _in_one_pass(
     if not stat.S_ISREG(status.st_mode) or not takes_one_pass(output.fileno(), status.st_size):
         return None
     file = stack.enter_context(closing(OnePassFile(output.fileno(), status.st_size)))
-    with _reporting("Packaging", status.st_size) as report:
+    with reporting("Packaging", status.st_size) as report:
         scan = scan_archive(_teed(chunks_of(source), file), observe=report)
     if not scan.spliceable:
         file.abandon()
@@ -171,12 +169,12 @@ def _scanned(source: FileIO, folder: Path | None, stack: ExitStack) -> "tuple[Fi
     """Scan the source; also the file that holds the scanned deflate stream: source, copy or repacked."""
     from edgepack.package.scan import scan_archive
 
-    total = os.fstat(source.fileno()).st_size if source.seekable() else None
+    total = size_of(source)
     chunks, body = chunks_of(source), source
     if total is None:
         body = stack.enter_context(scratch(folder))
         chunks = _copied(chunks, body)
-    with _reporting("Reading", total) as report:
+    with reporting("Reading", total) as report:
         scan = scan_archive(chunks, observe=report)
     if scan.spliceable:
         return body, scan
@@ -185,7 +183,7 @@ def _scanned(source: FileIO, folder: Path | None, stack: ExitStack) -> "tuple[Fi
     click.echo(f"edgepack: recompressing, because {scan.not_spliceable_because}", err=True)
     body.seek(0)
     repacked = stack.enter_context(scratch(folder))
-    with _reporting("Recompressing", total) as report:
+    with reporting("Recompressing", total) as report:
         return repacked, repack(chunks_of(body), observe=report, emit=lambda piece: write_all(repacked, piece))
 
 
@@ -195,9 +193,7 @@ def _copied(chunks: Iterator[bytes], copy: FileIO) -> Iterator[bytes]:
         yield chunk
 
 
-def _write(
-    output: BinaryIO | FileIO, frame: "PackageFrame", body: FileIO, scan: "ArchiveScan", report: "Report"
-) -> None:
+def _write(output: BinaryIO | FileIO, frame: "PackageFrame", body: FileIO, scan: "ArchiveScan", report: Report) -> None:
     """Write the package; the deflate stream is read a second time, and must still be what was scanned."""
     from isal import isal_zlib
 
@@ -238,23 +234,6 @@ def _identity(name: str, version: str) -> "ModelIdentity":
     except IdentityError as error:
         raise click.UsageError(error.message) from None
     return identity
-
-
-@contextmanager
-def _reporting(title: str, total: int | None) -> "Iterator[Report]":
-    """A progress bar on a terminal's standard error; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _progress: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (TextColumn(title), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda progress: bar.update(
-            task, completed=progress if isinstance(progress, int) else progress.bytes_read
-        )
 
 
 def _announce(out: str, scan: "ArchiveScan", frame: "PackageFrame", signer: "FileSigner", *, as_json: bool) -> None:

@@ -60,7 +60,7 @@ def chunks_of(file: FileIO, *, size: int = sys.maxsize, chunk_size: int = CHUNK_
             yield chunk
             size -= len(chunk)
     except OSError as error:
-        raise FileAccessError(f"{_shown(file)} cannot be read: {error.strerror}.") from error
+        raise FileAccessError(f"{name_of(file)} cannot be read: {error.strerror}.") from error
 
 
 @contextmanager
@@ -79,6 +79,16 @@ def opened(name: str) -> Iterator[FileIO]:
         raise click.BadParameter(f"{name}: {error.strerror}.") from None
     with file:
         yield file
+
+
+def name_of(file: FileIO) -> str:
+    """A file as a message names it."""
+    return "standard input" if file.fileno() == 0 else str(file.name)
+
+
+def size_of(file: FileIO) -> int | None:
+    """A file's bytes; None for a pipe, which nobody knows the end of."""
+    return os.fstat(file.fileno()).st_size if file.seekable() else None
 
 
 @contextmanager
@@ -202,7 +212,3 @@ def tidy_on_sigterm() -> None:
         raise SystemExit(TERMINATED)
 
     signal.signal(signal.SIGTERM, leave)
-
-
-def _shown(file: FileIO) -> str:
-    return "standard input" if file.fileno() == 0 else str(file.name)

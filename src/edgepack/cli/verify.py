@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgepack.cli.streams import chunks_of, files, opened
+from edgepack.cli.streams import chunks_of, files, opened, size_of
+from edgepack.cli.terminal import printable, reporting
 
 if TYPE_CHECKING:
     from edgepack.package.trust import TrustRoots
@@ -32,8 +33,8 @@ def verify_command(package: str, *, trust: str, as_json: bool) -> int:
     from edgepack.package.verification import verify_package
 
     roots = _trust(trust)
-    with opened(package) as file:
-        verdict = verify_package(chunks_of(file), trust=roots, now=datetime.now(UTC))
+    with opened(package) as file, reporting("Verifying", size_of(file)) as report:
+        verdict = verify_package(chunks_of(file), trust=roots, now=datetime.now(UTC), observe=report)
     if as_json:
         click.echo(json.dumps(_as_json(package, verdict), indent=2))
     else:
@@ -50,7 +51,7 @@ def _trust(path: str) -> "TrustRoots":
     except OSError as error:
         raise click.BadParameter(f"{path}: {error.strerror}.", param_hint="--trust") from None
     except EdgepackError as error:
-        raise click.BadParameter(f"{path}: {error.message}", param_hint="--trust") from None
+        raise click.BadParameter(f"{path}: {error.diagnostics()}", param_hint="--trust") from None
 
 
 def _as_json(package: str, verdict: "Verdict") -> dict[str, Any]:
@@ -75,9 +76,9 @@ def _print(package: str, verdict: "Verdict") -> None:
         _print_table(verdict)
     else:
         for file in verdict.files:
-            click.echo(f"{_word(ok=file.ok)}  {file.sha256}  {_printable(file.path)}{_because(file.problem)}")
+            click.echo(f"{_word(ok=file.ok)}  {file.sha256}  {printable(file.path)}{_because(file.problem)}")
     for problem in verdict.problems:
-        click.echo(f"problem: {_printable(problem)}", err=True)
+        click.echo(f"problem: {printable(problem)}", err=True)
     click.echo(_summary(package, verdict))
 
 
@@ -91,7 +92,7 @@ def _print_table(verdict: "Verdict") -> None:
     table.columns[1].justify = "right"
     for file in verdict.files:
         word = Text(_word(ok=file.ok) + _because(file.problem), style="green" if file.ok else "bold red")
-        table.add_row(Text(_printable(file.path)), str(file.size), Text(file.sha256), word)
+        table.add_row(Text(printable(file.path)), str(file.size), Text(file.sha256), word)
     Console().print(table)
 
 
@@ -100,12 +101,7 @@ def _word(*, ok: bool) -> str:
 
 
 def _because(problem: str | None) -> str:
-    return f" ({_printable(problem)})" if problem else ""
-
-
-def _printable(text: str) -> str:
-    """Text from an untrusted package as a terminal may show it: nothing in it steers the terminal."""
-    return text if text.isprintable() else ascii(text)
+    return f" ({printable(problem)})" if problem else ""
 
 
 def _summary(package: str, verdict: "Verdict") -> str:
@@ -115,6 +111,6 @@ def _summary(package: str, verdict: "Verdict") -> str:
     assert identity is not None
     assert verdict.signed_at is not None
     return (
-        f"{package}: verified. {_printable(identity.model_name)} {_printable(identity.model_version)}, "
+        f"{package}: verified. {printable(identity.model_name)} {printable(identity.model_version)}, "
         f"{files(len(verdict.files))}, signed {verdict.signed_at:%Y-%m-%d %H:%M:%S} UTC"
     )

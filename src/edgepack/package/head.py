@@ -24,6 +24,25 @@ _SIZE_FIELD = slice(124, 135)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedHead:
+    """A head in the one form there is, by whomever: its signature has not been looked at, and anyone can write one.
+
+    Attributes:
+        entry: The manifest's tar entry.
+        manifest: The manifest, as it stands there.
+        bundle: The signature bundle, taken apart.
+        signed_at: When it claims to have been signed.
+        package_size: Bytes that the whole package has by its own account.
+    """
+
+    entry: bytes
+    manifest: Manifest
+    bundle: OpenedBundle
+    signed_at: datetime
+    package_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedHead:
     """A head whose signature holds: everything in it is what the signer said.
 
@@ -57,6 +76,32 @@ def read_head(source: Source, *, trust: TrustRoots, now: datetime) -> VerifiedHe
         ManifestError: It is not a package's head.
         SignatureError: The signature does not hold, or its signer is not trusted.
     """
+    claimed = read_unverified_head(source)
+    key, signer = trust.check(claimed.bundle, now=now)
+    if not verifies(key, claimed.bundle.signature, claimed.bundle.message):
+        raise SignatureError("The signature is not the signer's.")
+    _check_agreement(claimed.manifest, claimed.bundle)
+    return VerifiedHead(
+        entry=claimed.entry,
+        manifest=claimed.manifest,
+        identity=claimed.manifest.identity(),
+        coverage=claimed.bundle.statement.predicate.edgepack,
+        signer=signer,
+        signed_at=claimed.signed_at,
+    )
+
+
+def read_unverified_head(source: Source) -> UnverifiedHead:
+    """Read a package's head without asking who signed it: only to show it, or to check it next.
+
+    Args:
+        source: The package from its first byte; afterwards it stands at the model's deflate stream.
+
+    Raises:
+        TruncatedError: The bytes end inside the head.
+        ManifestError: It is not a package's head.
+        SignatureError: The signature bundle is malformed.
+    """
     entry = _read_entry(source)
     entry_end = source.position
     size = int(entry[_SIZE_FIELD], 8)
@@ -66,21 +111,11 @@ def read_head(source: Source, *, trust: TrustRoots, now: datetime) -> VerifiedHe
     signed_at = coverage.signing_time()
     if entry != manifest_entry(entry[BLOCK_SIZE : BLOCK_SIZE + size], int(signed_at.timestamp())):
         raise ManifestError("The manifest's tar entry is not in canonical form.")
-    key, signer = trust.check(bundle, now=now)
-    if not verifies(key, bundle.signature, bundle.message):
-        raise SignatureError("The signature is not the signer's.")
-    _check_agreement(manifest, bundle)
     filling = gzip_format.filling(entry_end, coverage.deflate_size)
     if source.read(len(filling)) != filling:
         raise ManifestError("The package's head is not in canonical form.")
-    return VerifiedHead(
-        entry=entry,
-        manifest=manifest,
-        identity=manifest.identity(),
-        coverage=coverage,
-        signer=signer,
-        signed_at=signed_at,
-    )
+    package_size = source.position + coverage.deflate_size + gzip_format.TRAILER_SIZE
+    return UnverifiedHead(entry=entry, manifest=manifest, bundle=bundle, signed_at=signed_at, package_size=package_size)
 
 
 def _read_entry(source: Source) -> bytes:

@@ -27,7 +27,7 @@ CERTIFICATES_MAX = 8
 UNDERSTOOD_EXTENSIONS = frozenset((x509.BasicConstraints.oid, x509.KeyUsage.oid, x509.ExtendedKeyUsage.oid))
 """Critical extensions that are looked at; a certificate with another critical one is not relied on (RFC 5280, 4.2)."""
 
-_DAMAGED = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, CryptographyDeprecationWarning)
+DAMAGED = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, CryptographyDeprecationWarning)
 """What reading a damaged certificate raises; the last where warnings are made errors, for a serial number below one."""
 
 _PEM_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
@@ -72,8 +72,10 @@ class TrustRoots:
             if _PEM_CERTIFICATE in pem:
                 certificates = x509.load_pem_x509_certificates(pem)
             keys = [_der(block.partition(_PEM_END)[0]) for block in pem.split(_PEM_PUBLIC_KEY)[1:]]
-        except (ValueError, UnsupportedAlgorithm, SignatureError) as error:
-            raise TrustError(f"The trusted certificates or keys are damaged: {error}.") from None
+        except SignatureError as error:
+            raise TrustError(error.message) from None
+        except (*DAMAGED, x509.InvalidVersion):
+            raise TrustError("What should be PEM certificates or public keys is damaged.") from None
         if not certificates and not keys:
             raise TrustError("There is neither a PEM certificate nor a PEM public key to trust.")
         return cls(tuple(certificates), tuple(keys))
@@ -113,8 +115,8 @@ class TrustRoots:
         if not certificates:
             return self._check_key(hint)
         try:
-            return self._check_certificates(_load_chain(certificates), signed_at)
-        except _DAMAGED:
+            return self._check_certificates(load_chain(certificates), signed_at)
+        except DAMAGED:
             raise SignatureError("The certificate chain has a damaged certificate.") from None
 
     def _check_certificates(
@@ -170,7 +172,13 @@ def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
     return True
 
 
-def _load_chain(certificates: Sequence[bytes]) -> list[x509.Certificate]:
+def load_chain(certificates: Sequence[bytes]) -> list[x509.Certificate]:
+    """Certificates from their DER form; which of their fields are readable shows when they are read.
+
+    Raises:
+        SignatureError: There are more than `CERTIFICATES_MAX`, or one is of an unknown version.
+        ValueError: One is damaged; what else a damaged one raises, here and later, is in `DAMAGED`.
+    """
     if len(certificates) > CERTIFICATES_MAX:
         raise SignatureError(f"The certificate chain has more than {CERTIFICATES_MAX} certificates.")
     try:
