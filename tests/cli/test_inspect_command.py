@@ -25,8 +25,10 @@ from package.making import SIGNS, Forgery, Holder, authority, forged, framed, ho
 
 FILES = {"compiled.so": b"\x7fELF" + bytes(70_000), "labels/names.txt": b"cat\n"}
 ARCHIVE = tar_gz(FILES)
-STEERING = "\x1b[31mowned\x07\x1b[2J"
-"""Red text, the bell, an empty screen."""
+STEERING = "\x1b[31mowned\x07\x1b[2J\x9b2J\u202e"
+"""Red text, the bell, an empty screen in both spellings, writing from the right."""
+
+CONTROLS = {character for character in STEERING if not character.isprintable()}
 
 
 @pytest.fixture(scope="module")
@@ -240,10 +242,10 @@ def test_nothing_in_a_package_steers_the_terminal(tmp_path: Path, change: Callab
     package = forged(ARCHIVE, signer, Forgery(manifest=change))
     for shown in (inspect(tmp_path, package).stdout, inspect(tmp_path, package, "--json").stdout):
         assert "owned" in shown
-        assert not {"\x1b", "\x07"} & set(shown)
+        assert not CONTROLS & set(shown)
     on_screen = on_terminal(tmp_path, "inspect", "package.tar.gz")
     assert r"\x1b[31mowned\x07" in on_screen
-    assert not any(part in on_screen for part in ("\x1b[31m", "\x07", "\x1b[2J"))
+    assert not any(part in on_screen for part in ("\x1b[31m", "\x07", "\x1b[2J", "\x9b", "\u202e"))
 
 
 def test_markup_in_a_package_is_shown_as_it_stands(tmp_path: Path) -> None:
@@ -261,4 +263,4 @@ def test_a_refusal_does_not_steer_the_terminal(tmp_path: Path, root: Holder, lea
     answer = inspect(tmp_path, b"".join(assembly.prefix_pieces(entry)), code=1)
     assert "unknown field" in answer.stderr
     assert r"\x1b[31mowned\x07" in answer.stderr
-    assert not {"\x1b", "\x07"} & set(answer.stderr)
+    assert not CONTROLS & set(answer.stderr)
