@@ -144,6 +144,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "two long names": lambda: packed(long_name(b"b\0", long_name(b"c\0", file()))),
     "long link": lambda: packed(extended(b"b\0", b"K"), file()),
     "one zero block": lambda: packed(file(), end=bytes(512)),
+    "member behind one zero block": lambda: packed(file(), bytes(512), file("b")),
     "no end": lambda: packed(file(), end=b""),
     "member behind the end": lambda: packed(file(), END, file("b")),
     "archive behind": lambda: packed(file()) + packed(file("b")),

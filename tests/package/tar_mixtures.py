@@ -103,7 +103,7 @@ def tars(draw: st.DrawFn) -> bytes:
     """A tar stream."""
     stream = b"".join(draw(st.lists(members(), min_size=1, max_size=4)))
     odd_ends = st.sampled_from([b"", bytes(512), END + bytes(512), END + HIDDEN, bytes(512) + HIDDEN + END, END + b"x"])
-    return stream + draw(mostly(st.just(END), odd_ends, 10))
+    return stream + draw(mostly(st.just(END), odd_ends, 4))
 
 
 @st.composite
