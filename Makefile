@@ -5,11 +5,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 CLIENTS := .venvs/awscli/.installed .venvs/sagemaker/.installed
 PEERS := .venvs/moto/.installed
+FUZZER := .venvs/atheris/.installed
+FUZZ_SECONDS := 60
+RUN_FUZZER := PYTHONPATH=src:tests:fuzz .venvs/atheris/bin/python fuzz
+FUZZ_OPTIONS = -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=1024 -max_len=20000 -verbosity=0 \
+  -print_final_stats=1 -artifact_prefix=.fuzz/
 RUN_BENCHMARK := PYTHONPATH=tests $(BIN)/python benchmarks
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check unit format bench bench-quick lock docs clean
+.PHONY: help install demo test check unit format bench bench-quick lock docs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -25,7 +30,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-vpath %.lock tests/clients benchmarks
+vpath %.lock tests/clients benchmarks fuzz
 .venvs/%/.installed: %.lock
 	@echo "==> installing $* into an environment of its own"
 	@$(PYTHON) -m venv .venvs/$*
@@ -73,11 +78,18 @@ bench-quick: $(READY) $(PEERS) ## the same with 64 MB and fewer rounds: about 3 
 	@$(RUN_BENCHMARK)/job.py --quick
 	@$(RUN_BENCHMARK)/describe.py --quick
 
+fuzz: $(FUZZER) ## look for archives and packages that break the reader and the verifier, FUZZ_SECONDS (60) each
+	@mkdir -p .fuzz/archive .fuzz/package
+	@echo "==> the archive reader"
+	@$(RUN_FUZZER)/fuzz_archive.py $(FUZZ_OPTIONS) .fuzz/archive fuzz/corpus/archive
+	@echo "==> the verifier"
+	@$(RUN_FUZZER)/fuzz_package.py $(FUZZ_OPTIONS) .fuzz/package fuzz/corpus/package
+
 lock: $(READY) ## resolve pyproject.toml's ranges anew into the lock files
 	@$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group build --group test --group lint --generate-hashes \
 	  --no-emit-index-url --no-header --python-version 3.11 --output-file requirements.lock
-	@for in in tests/clients/*.in benchmarks/*.in; do $(BIN)/uv pip compile $$in --quiet --generate-hashes \
+	@for in in tests/clients/*.in benchmarks/*.in fuzz/*.in; do $(BIN)/uv pip compile $$in --quiet --generate-hashes \
 	  --no-emit-index-url --no-header --python-version 3.11 --output-file $${in%.in}.lock; done
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .import-linter.log htmlcov .coverage* edgepack-data
+	rm -rf $(VENV) .venvs .fuzz .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .import-linter.log htmlcov .coverage* edgepack-data

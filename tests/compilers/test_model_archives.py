@@ -53,7 +53,7 @@ def extract(data: bytes, tmp_path: Path, limits: ArchiveLimits = DEFAULT_LIMITS)
 
 
 @given(files=FILES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_is_read_back(files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
     tmp_path = tmp_path_factory.mktemp("round")
     folder = tmp_path / "folder"
@@ -174,7 +174,7 @@ def test_damage_is_told_in_neos_words(data: bytes, tmp_path: Path) -> None:
 
 
 @given(position=st.integers(0, len(GOOD) - 1), flip=st.integers(1, 255))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_flipped_byte_is_noticed_or_harmless(
     position: int, flip: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -57,7 +57,6 @@ def test_inputs_of_every_model_that_onnx_ships() -> None:
 
 
 @given(shapes=SHAPES)
-@settings(deadline=None)
 def test_inputs_of_any_shape(shapes: dict[str, Sequence[Dimension] | None]) -> None:
     model = affine(shapes)
     inputs = read_model(model.SerializeToString()).inputs
@@ -65,7 +64,6 @@ def test_inputs_of_any_shape(shapes: dict[str, Sequence[Dimension] | None]) -> N
 
 
 @given(shapes=SHAPES, sizes=st.lists(st.integers(1, 2**31 - 1), max_size=5))
-@settings(deadline=None)
 def test_fixing_shapes_changes_these_and_nothing_else(
     shapes: dict[str, Sequence[Dimension] | None], sizes: list[int]
 ) -> None:
@@ -105,7 +103,6 @@ def test_external_files_are_found_wherever_tensors_are() -> None:
 
 
 @given(data=st.binary(max_size=400))
-@settings(deadline=None)
 def test_any_bytes_are_a_model_or_refused(data: bytes) -> None:
     with suppress(CompilationError):
         read_model(data)
@@ -121,7 +118,7 @@ def test_a_model_that_ends_early_is_refused() -> None:
 
 
 @given(position=st.integers(0, len(SMALL) - 1), value=st.integers(0, 255), cut=st.booleans())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_damaged_models_are_read_or_refused(position: int, value: int, cut: bool) -> None:
     damaged = SMALL[:position] if cut else SMALL[:position] + bytes([value]) + SMALL[position + 1 :]
     with suppress(CompilationError):

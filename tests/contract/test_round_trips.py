@@ -106,7 +106,7 @@ def test_a_request_of_botocore_is_read_as_it_was_meant(operation: Operation) -> 
 
     input_shape: Any = model.input_shape
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(values(input_shape))
     def check(params: dict[str, Any]) -> None:
         assert not ParamValidator().validate(params, input_shape).has_errors()
@@ -127,7 +127,7 @@ def test_botocore_reads_our_answer_as_it_was_meant(operation: Operation) -> None
     assert operation.response is not None
     response_type, output_shape = operation.response, cast("Any", model.output_shape)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(values(output_shape))
     def check(members: dict[str, Any]) -> None:
         shape = msgspec.convert(exact(members, output_shape), response_type, strict=False)

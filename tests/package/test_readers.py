@@ -79,7 +79,7 @@ def read_by_gnu_tar(package: bytes) -> dict[str, bytes]:
         return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     paths=TREES,
     contents=st.lists(st.binary(max_size=2000), min_size=5, max_size=5),

@@ -36,7 +36,7 @@ def contents(package: bytes) -> dict[str, bytes]:
         return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(names=NAMES, data=st.data(), level=st.integers(0, 9), chunk=st.integers(1, 5000))
 def test_what_goes_in_comes_out_and_verifies(
     package: Package, trust: TrustRoots, names: list[str], data: st.DataObject, level: int, chunk: int

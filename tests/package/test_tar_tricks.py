@@ -10,45 +10,7 @@ import pytest
 from edgepack.package import errors
 from edgepack.package.scan import ArchiveScan, scan_archive
 from package.conftest import chunked
-
-END = bytes(1024)
-
-
-def header(name: str = "a", size: int = 0, kind: bytes = b"0", **more: object) -> bytes:
-    """A header block as Python writes it."""
-    member = tarfile.TarInfo(name)
-    member.size, member.type = size, kind
-    for field, value in more.items():
-        setattr(member, field, value)
-    return member.tobuf(tarfile.GNU_FORMAT)
-
-
-def patched(block: bytes, start: int, data: bytes) -> bytes:
-    """A header with other bytes at one place, and the checksum that belongs to them."""
-    changed = bytearray(block)
-    changed[start : start + len(data)] = data
-    changed[148:156] = b" " * 8
-    changed[148:156] = b"%06o\0 " % sum(changed)
-    return bytes(changed)
-
-
-def content(data: bytes) -> bytes:
-    """A member's content with its padding."""
-    return data + bytes(-len(data) % 512)
-
-
-def extended(data: bytes, kind: bytes = b"x") -> bytes:
-    """An extended header and its content."""
-    return header("ext", len(data), kind) + content(data)
-
-
-def record(keyword: str, value: str) -> bytes:
-    """One pax record, with its length in front."""
-    body = f" {keyword}={value}\n".encode()
-    length = len(body) + 1
-    while length != len(str(length)) + len(body):
-        length = len(str(length)) + len(body)
-    return b"%d%s" % (length, body)
+from package.tar_blocks import END, content, extended, header, patched, record
 
 
 def scan(*blocks: bytes) -> ArchiveScan:
@@ -193,6 +155,65 @@ REFUSED: list[tuple[str, Callable[[], list[bytes]], type[Exception], str]] = [
     ("hidden in padding", lambda: [header("a", 3), b"123" + b"x" * 509], errors.TarError, "padding"),
     ("behind the end", lambda: [header("a"), END, header("b")], errors.TrailingDataError, "end marker"),
     ("behind one zero block", lambda: [header("a"), bytes(512), header("b")], errors.TrailingDataError, "zero block"),
+    (
+        "old file called as a folder",
+        lambda: [extended(b"x\0", b"L"), patched(header("d", 0, b"\0"), 0, b"d/")],
+        errors.UnsupportedMemberError,
+        "'d/' is named as folders are",
+    ),
+    ("file as its folder", lambda: [header("a/.")], errors.UnsafeMemberError, "'a/.' names the folder itself"),
+    ("target without a link", lambda: [header("a", linkname="b")], errors.UnsupportedMemberError, "'a' has a link's"),
+    (
+        "own name of the manifest",
+        lambda: [extended(record("path", "x")), header("./sagemaker_edge_manifest")],
+        errors.ForeignManifestError,
+        "the manifest's, to readers without extended headers",
+    ),
+    (
+        "no own name",
+        lambda: [extended(b"x\0", b"L"), patched(header(), 0, b"\0")],
+        errors.UnsafeMemberError,
+        "empty name",
+    ),
+    (
+        "time beyond clocks",
+        lambda: [patched(header("a"), 136, b"\x80" + (1 << 62).to_bytes(11, "big"))],
+        errors.UnsupportedMemberError,
+        "modification time of 'a' is out of range",
+    ),
+    (
+        "owner below zero",
+        lambda: [patched(header("a"), 108, b"\xff" * 8)],
+        errors.UnsupportedMemberError,
+        "user id of 'a' is out of range",
+    ),
+    ("blank mode", lambda: [patched(header("a"), 100, b" " * 8)], errors.TarError, "mode of 'a' is not a number"),
+    ("pax owner", lambda: [extended(record("uid", "1.5")), header()], errors.TarError, "uid that is not a number"),
+    (
+        "pax time beyond clocks",
+        lambda: [extended(record("mtime", "9" * 12)), header()],
+        errors.UnsupportedMemberError,
+        "mtime that is out of range",
+    ),
+    (
+        "pax charset inside",
+        lambda: [extended(record("comment", "1 hdrcharset=BINARY")), header()],
+        errors.UnsupportedMemberError,
+        "character set in 'comment'",
+    ),
+    ("pax owner's name", lambda: [extended(record("gname", b"\xff")), header()], errors.TarError, "not UTF-8"),
+    (
+        "global for no one",
+        lambda: [header(), extended(record("comment", "x"), b"g")],
+        errors.TarError,
+        "belongs to no member",
+    ),
+    (
+        "global twice",
+        lambda: [extended(record("comment", "x"), b"g") * 2, header()],
+        errors.UnsupportedMemberError,
+        "'ext' follows another",
+    ),
     (
         "claims too much",
         lambda: [patched(header("a"), 124, b"\x80" + (1 << 60).to_bytes(11, "big"))],

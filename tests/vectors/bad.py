@@ -22,8 +22,8 @@ from edgepack.package.signature import P256_ORDER, Signer
 from models import tar_gz
 from package.conftest import IDENTITY, NOW
 from package.making import NO_AUTHORITY, SIGNS, Forgery, Holder, forged, framed, usage
+from package.tar_blocks import END, content, header
 from package.test_forgeries import MANIFESTS, STATEMENTS, covering
-from package.test_tar_tricks import END, content, header
 from vectors.good import PLAIN
 
 

@@ -4,6 +4,7 @@ Two members must never be one file on any system the package may be unpacked on,
 So names are compared as a case-insensitive, Unicode-normalising file system would compare them.
 """
 
+import posixpath
 import re
 import unicodedata
 
@@ -93,6 +94,29 @@ def collision_key(path: str) -> str:
     return "/".join(part.partition(":")[0].rstrip(". ").translate(_UNDERSCORED) for part in folded.split("/"))
 
 
+def _is_manifest(key: str) -> bool:
+    return key.startswith(MANIFEST_NAME) and key.partition("/")[0] == MANIFEST_NAME
+
+
+def check_replaced(raw: bytes) -> None:
+    """Check a header's own name where only readers that pass over extended headers go by it.
+
+    Tars write there what fits: it may be cut anywhere, be there twice, or not be text.
+
+    Args:
+        raw: The name as the header has it.
+
+    Raises:
+        UnsafeMemberError: It is empty: some readers take such a header for an empty one, and what follows for headers.
+        ForeignManifestError: It is the manifest's.
+    """
+    if not raw or b"\0" in raw:
+        raise UnsafeMemberError(f"A header has an empty name, or one with a NUL in it: {shown(raw)}.")
+    parts = posixpath.normpath(raw.decode("utf-8", "replace").replace("\\", "/")).split("/")
+    if _is_manifest(collision_key("/".join(part for part in parts if part not in {"", ".."}))):
+        raise ForeignManifestError(f"The name {shown(raw)} is the manifest's, to readers without extended headers.")
+
+
 class Namespace:
     """The names an archive has used so far.
 
@@ -119,7 +143,7 @@ class Namespace:
             ArchiveTooLargeError: The names together exceed their bound.
         """
         path = normalised(raw)
-        if not path:
+        if not path or raw.endswith(b"/."):
             raise UnsafeMemberError(f"The member {shown(raw)} names the folder itself, but is a file.")
         key = self._admitted(path)
         if key in self._files or key in self._directories:
@@ -144,7 +168,7 @@ class Namespace:
         if self._size_left < 0:
             raise ArchiveTooLargeError(f"The members' names exceed their bound at {shown(path)}.")
         key = collision_key(path)
-        if key.startswith(MANIFEST_NAME) and key.partition("/")[0] == MANIFEST_NAME:
+        if _is_manifest(key):
             raise ForeignManifestError(f"The archive already has a member {shown(path)}.")
         return key
 

@@ -1,6 +1,6 @@
-"""One 512-byte tar header block and the extended headers, read strictly.
+"""One 512-byte tar header block, read strictly.
 
-Sources: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Header Block"; the GNU tar manual, "Basic Tar Format".
+Sources: POSIX.1-2017 pax, "ustar Interchange Format"; the GNU tar manual, "Basic Tar Format".
 Whatever readers are known to see differently is refused, so that what is hashed is what every reader unpacks.
 """
 
@@ -17,6 +17,12 @@ ZERO_BLOCK = bytes(BLOCK_SIZE)
 
 HEADER_SIZE_FIELD_MAX = 0o77777777777
 """Largest size that a header's octal field holds, 8 GiB less one byte; beyond it an extended header is needed."""
+
+OWNER_MAX = 2**32 - 1
+"""Largest user or group id that Linux has; GNU tar fails on larger ones."""
+
+TIME_MAX = 253_402_300_799
+"""Seconds from 1970 to the end of the year 9999; readers fail on times that their clock does not have."""
 
 FILE, DIRECTORY, PAX, PAX_GLOBAL, GNU_LONG_NAME = b"0", b"5", b"x", b"g", b"L"
 
@@ -38,6 +44,9 @@ _UNSUPPORTED = {
 
 _MAGICS = frozenset((b"ustar\x0000", b"ustar  \x00", bytes(8)))
 """POSIX, GNU and the old form without either."""
+
+_NO_LINK = bytes(100)
+"""The link's target in the header of what is no link."""
 
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _BLANK = re.compile(rb"[ \0]*")
@@ -82,9 +91,11 @@ class HeaderReader:
             prefix = self._read_tail(tail, name)
         if prefix:
             name = prefix + b"/" + name
+        _check_type_is_clear(block, name)
         if block[100:124] not in self._owners:
             self._check_owner(block[100:124], name)
-        _number(block[136:148], name, "modification time")
+        if abs(_number(block[136:148], name, "modification time")) > TIME_MAX:
+            raise UnsupportedMemberError(f"The modification time of {shown(name)} is out of range.")
         return Header(kind, name, _size(block[124:136], name))
 
     def _read_tail(self, tail: bytes, name: bytes) -> bytes:
@@ -102,8 +113,10 @@ class HeaderReader:
         return prefix
 
     def _check_owner(self, fields: bytes, name: bytes) -> None:
-        for start, field in ((0, "mode"), (8, "user id"), (16, "group id")):
-            _number(fields[start : start + 8], name, field)
+        _number(fields[:8], name, "mode")
+        for start, field in ((8, "user id"), (16, "group id")):
+            if not 0 <= _number(fields[start : start + 8], name, field) <= OWNER_MAX:
+                raise UnsupportedMemberError(f"The {field} of {shown(name)} is out of range.")
         if len(self._owners) < _REMEMBERED_MAX:
             self._owners.add(fields)
 
@@ -128,13 +141,21 @@ def _sum(block: bytes) -> int:
     return (adler32(block) & 0xFFFF) - 1 if block.isascii() else sum(block)
 
 
+def _check_type_is_clear(block: bytes, name: bytes) -> None:
+    """No reader takes the member for something else than its type says."""
+    if block[157:257] != _NO_LINK:
+        raise UnsupportedMemberError(f"The member {shown(name)} has a link's target but is no link.")
+    if block[156:157] == b"\0" and name.endswith(b"/"):
+        raise UnsupportedMemberError(f"The file {shown(name)} is named as folders are, and is one to some readers.")
+
+
 def _octal(field: bytes) -> int:
     match = _OCTAL.fullmatch(field)
     return int(match[1], 8) if match else -1
 
 
 def _number(field: bytes, name: bytes, what: str) -> int:
-    """A numeric field: octal text, or GNU's base-256 with the top bit set. Blank is zero, negative is allowed."""
+    """A numeric field: octal text, or GNU's base-256 with the top bit set. NULs are zero, negative is allowed."""
     match = _OCTAL.fullmatch(field)
     if match:
         return int(match[1], 8)
@@ -142,7 +163,7 @@ def _number(field: bytes, name: bytes, what: str) -> int:
         return int.from_bytes(field[1:], "big")
     if field[0] == 0xFF:  # noqa: PLR2004 - GNU: base-256, negative
         return int.from_bytes(field, "big", signed=True)
-    if _BLANK.fullmatch(field):
+    if b"\0" in field and _BLANK.fullmatch(field):
         return 0
     raise TarError(f"The {what} of {shown(name)} is not a number.")
 
@@ -155,120 +176,3 @@ def _size(field: bytes, name: bytes) -> int:
     if size < 0 or not field.strip(b" \0"):
         raise TarError(f"The member {shown(name)} has a negative or missing size.")
     return size
-
-
-# ---------------------------------------------------------------------------------------------------- extended headers
-
-_PAX_IGNORED = frozenset(
-    {
-        *("atime", "ctime", "mtime", "uid", "gid", "uname", "gname", "comment"),
-        *("SCHILY.dev", "SCHILY.ino", "SCHILY.nlink", "SCHILY.fflags", "LIBARCHIVE.creationtime"),
-    }
-)
-"""Keywords that do not change which bytes are unpacked under which name."""
-
-_PAX_IGNORED_PREFIXES = ("SCHILY.xattr.", "LIBARCHIVE.xattr.", "SCHILY.acl.", "RHT.security.")
-_PAX_NUMERIC = frozenset(("atime", "ctime", "mtime", "uid", "gid"))
-_PAX_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
-_PAX_LENGTH = re.compile(rb"[1-9][0-9]{0,7}")
-_UTF8_CHARSET = "ISO-IR 10646 2000 UTF-8"
-
-
-class Overrides(NamedTuple):
-    """What an extended header says about the next member; None where it says nothing."""
-
-    name: bytes | None
-    size: int | None
-
-
-def read_pax(data: bytes, name: bytes) -> Overrides:
-    """Parse the records of a pax extended header.
-
-    Args:
-        data: The header's content.
-        name: The header member's own name, for messages.
-
-    Raises:
-        TarError: A record is malformed, repeated or contradicts itself.
-        UnsupportedMemberError: A keyword that changes the member in ways that are refused, or is unknown.
-    """
-    path: bytes | None = None
-    size: int | None = None
-    for keyword, value in _pax_records(data, name).items():
-        if keyword == "path":
-            path = value
-        elif keyword == "size":
-            size = _pax_size(value, name)
-        else:
-            _check_pax_keyword(keyword, value, name)
-    if path is not None and (not path or b"\0" in path):
-        raise TarError(f"The extended header {shown(name)} gives an empty path or one with a NUL in it.")
-    return Overrides(path, size)
-
-
-def check_global_pax(data: bytes, name: bytes) -> None:
-    """Parse a global extended header, which may hold comments only (`git archive` writes one).
-
-    Raises:
-        TarError: A record is malformed.
-        UnsupportedMemberError: It changes anything about the members.
-    """
-    others = set(_pax_records(data, name)) - {"comment"}
-    if others:
-        raise UnsupportedMemberError(
-            f"The global extended header {shown(name)} sets {shown(min(others))} for all members."
-        )
-
-
-def _pax_records(data: bytes, name: bytes) -> dict[str, bytes]:
-    records: dict[str, bytes] = {}
-    position = 0
-    while position < len(data):
-        length, space, _ = data[position : position + 9].partition(b" ")
-        end = position + int(length) if space and _PAX_LENGTH.fullmatch(length) else 0
-        record = data[position + len(length) + 1 : end]
-        keyword, equals, value = record[:-1].partition(b"=")
-        if end > len(data) or not record.endswith(b"\n") or not equals or not keyword:
-            raise TarError(f"The extended header {shown(name)} has a malformed record.")
-        decoded = _pax_text(keyword, name)
-        if decoded in records:
-            raise TarError(f"The extended header {shown(name)} sets {shown(decoded)} twice.")
-        records[decoded] = value
-        position = end
-    return records
-
-
-def _pax_text(value: bytes, name: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        raise TarError(f"The extended header {shown(name)} is not UTF-8.") from None
-
-
-def _pax_size(value: bytes, name: bytes) -> int:
-    if not value.isdigit() or len(value) > 20:  # noqa: PLR2004 - digits of 2**64
-        raise TarError(f"The extended header {shown(name)} gives a size that is not a number.")
-    return int(value)
-
-
-def _check_pax_keyword(keyword: str, value: bytes, name: bytes) -> None:
-    if keyword in _PAX_NUMERIC:
-        if not _PAX_NUMBER.fullmatch(_pax_text(value, name)):
-            raise TarError(f"The extended header {shown(name)} gives a {keyword} that is not a number.")
-    elif keyword == "hdrcharset":
-        if value != _UTF8_CHARSET.encode():
-            raise UnsupportedMemberError(f"The extended header {shown(name)} declares names that are not UTF-8.")
-    elif keyword not in _PAX_IGNORED and not keyword.startswith(_PAX_IGNORED_PREFIXES):
-        raise UnsupportedMemberError(f"The extended header {shown(name)} uses the keyword {shown(keyword)}.")
-
-
-def read_long_name(data: bytes, name: bytes) -> Overrides:
-    """Parse the content of a GNU long-name member: the next member's name, ended by one NUL.
-
-    Raises:
-        TarError: It is not such a text.
-    """
-    text = data.removesuffix(b"\0")
-    if not text or b"\0" in text:
-        raise TarError(f"The GNU long name {shown(name)} is empty or has a NUL in it.")
-    return Overrides(text, None)

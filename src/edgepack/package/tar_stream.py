@@ -20,8 +20,9 @@ from edgepack.package.errors import (
     UnsupportedMemberError,
     shown,
 )
+from edgepack.package.extended_headers import Overrides, check_global_pax, read_long_name, read_pax
 from edgepack.package.limits import EXTENDED_HEADER_SIZE_MAX, KIB, ArchiveLimits
-from edgepack.package.names import Namespace
+from edgepack.package.names import Namespace, check_replaced
 from edgepack.package.tar_headers import (
     BLOCK_SIZE,
     DIRECTORY,
@@ -32,10 +33,6 @@ from edgepack.package.tar_headers import (
     ZERO_BLOCK,
     Header,
     HeaderReader,
-    Overrides,
-    check_global_pax,
-    read_long_name,
-    read_pax,
 )
 
 if TYPE_CHECKING:
@@ -109,6 +106,7 @@ class TarReader:
         self._partial = b""
         self._overrides: Overrides | None = None
         self._extended: Header | None = None
+        self._global = False
         self._extended_data = bytearray()
         self._file: tuple[str, int, _Hash] | None = None
         self._body_left = 0
@@ -201,7 +199,7 @@ class TarReader:
         return position
 
     def _take_zero_block(self) -> None:
-        if self._overrides is not None:
+        if self._overrides is not None or self._global:
             raise TarError("The archive ends with an extended header that belongs to no member.")
         self._zero_blocks += 1
 
@@ -216,6 +214,9 @@ class TarReader:
             if self._headers_seen == 0:
                 raise NotTarError(f"The gzip file does not hold a tar archive ({error.message}).") from None
             raise
+        if self._global and header.kind == PAX_GLOBAL:
+            raise UnsupportedMemberError(f"The global extended header {shown(header.name)} follows another one.")
+        self._global = header.kind == PAX_GLOBAL
         self._headers_seen += 1
         self._members += header.kind in {FILE, DIRECTORY}
         if self._members > self._limits.members:
@@ -226,6 +227,7 @@ class TarReader:
         name, size = header.name, header.size
         if (overrides := self._overrides) is not None:
             self._overrides = None
+            check_replaced(name)
             name = name if overrides.name is None else overrides.name
             size = size if overrides.size is None else _agreed_size(name, size, overrides.size)
         if b"\0" in name:
@@ -243,6 +245,7 @@ class TarReader:
             if self._contents is not None:
                 self._contents.directory(path)
             return
+        check_replaced(header.name)
         if self._overrides is not None:
             raise UnsupportedMemberError(f"The extended header {shown(header.name)} follows another one.")
         if not 0 < header.size <= EXTENDED_HEADER_SIZE_MAX:
