@@ -49,7 +49,7 @@ def test_uploaded_parts_stay_within_the_limits(length: int) -> None:
 
 
 @given(st.integers(0, (MAX_PARTS - 2) * UPLOAD_PART_BYTES))
-def test_buffers_stay_small_up_to_60_gb(length: int) -> None:
+def test_buffers_stay_small_up_to_52_gb(length: int) -> None:
     assert upload_part_size(length) == UPLOAD_PART_BYTES
 
 

@@ -1,16 +1,24 @@
-"""Keeping a worker small: buffers of megabytes come and go in many threads, and glibc would keep what each once had."""
+"""Keeping a worker small and quick: buffers of megabytes come and go in many threads, and glibc's defaults suit neither.
+
+By default each of many heaps keeps what it once had, and the size from which on a buffer is a mapping of its own, which
+costs a page fault for every 4 KiB, depends on what was freed before. A packaging job of 1 GB took 212 MB of memory.
+"""
 
 import ctypes
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """From malloc.h (mallopt(3))."""
 
-ARENAS = 2
-"""Heaps that threads share; the default is eight per core: a job of 1 GB took 212 MB of memory, with two 139."""
+ARENAS = 1
+"""Heaps that threads share; the default is eight per core."""
+
+TRIM_BYTES = 2 * 1024 * 1024
+"""Free bytes at the heap's end that are kept. With 128 KiB nearly every inflated block was given back to the system and
+asked for again: 5.3 s of CPU time for that job in place of 3.8 s."""
 
 MMAP_BYTES = 1024 * 1024
-TRIM_BYTES = 4 * 1024 * 1024
-"""Free bytes at a heap's end that are given back; fixed, because glibc raises it to twice the largest buffer freed."""
+"""Buffers of that many bytes are mappings, which go back as soon as they are freed: parts and ranges are larger,
+inflated blocks smaller."""
 
 
 def keep_small() -> None:

@@ -23,7 +23,7 @@ COPY_PART_BYTES: Final = 64 * MIB
 """Bytes of a part that the store copies, if the object is not so large that the parts must be larger. A copy cannot be
 interrupted, so this is also what a stopped job may have to wait for: less than a second against the embedded store."""
 
-UPLOAD_PART_BYTES: Final = 6 * MIB
+UPLOAD_PART_BYTES: Final = 5 * MIB
 """Bytes of a part that is uploaded, likewise. Parts on their way and the one being filled are held in memory."""
 
 PARTS_IN_FLIGHT: Final = 2
@@ -94,7 +94,7 @@ def plan_copies(body_start: int, body_end: int) -> PartPlan:
 
 
 def upload_part_size(length: int) -> int:
-    """Bytes per uploaded part for that many bytes: the usual size up to 60 GB, more only where the parts would run out.
+    """Bytes per uploaded part for that many bytes: the usual size up to 52 GB, more only where the parts would run out.
 
     Args:
         length: Bytes to upload, at least as good as known; a little more never takes more than `MAX_PARTS` - 2 parts.

@@ -28,8 +28,8 @@ BLOCK_SIZE = MIB // 2
 """Inflated bytes per block. Larger ones make malloc give memory back each time, at 0.4 s per GB in page faults. Twice
 the piece, so that one of weights fits whole: with both the same, the heap fragments, to 140 MB for 4 GB."""
 
-QUEUE_BLOCKS = 16
-"""Blocks between the two threads: rides out uneven blocks, and bounds memory at 16 MiB."""
+QUEUE_BLOCKS = 8
+"""Blocks between the two threads: rides out uneven blocks, and bounds memory at 4 MiB."""
 
 POLL_SECONDS = 0.5
 """How often a waiting thread looks whether the other one, or the job, has been stopped."""
