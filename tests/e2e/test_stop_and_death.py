@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from driving import (
     packaged,
     put,
 )
-from harness import RunningServer, start_server, wait_for
+from harness import FINAL, RunningServer, start_server, wait_for
 from models import compiled_archive, onnx_archive, tar_gz
 
 pytestmark = pytest.mark.server
@@ -64,14 +65,32 @@ def workers_of(server: RunningServer) -> list[int]:
 
 
 def in_progress(server: RunningServer, name: str, prefix: str | None = None) -> dict[str, Any]:
-    """The description once bytes are flowing to the prefix (by default the job's name)."""
+    """The description once bytes are flowing to the prefix (by default the job's name).
+
+    The workers stand still while the store is asked, or the job might end before the answer has come.
+    """
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         found = describe_packaging(server, name)
-        if found["EdgePackagingJobStatus"] != "STARTING" and has_upload(server, prefix or name):
-            return found
+        assert found["EdgePackagingJobStatus"] not in FINAL, found
+        if found["EdgePackagingJobStatus"] != "STARTING":
+            with suspended(workers_of(server)):
+                if has_upload(server, prefix or name):
+                    return found
         time.sleep(0.02)
     raise AssertionError(found)
+
+
+@contextmanager
+def suspended(processes: list[int]) -> Iterator[None]:
+    """Processes that stand still during the block."""
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
 
 
 def has_upload(server: RunningServer, prefix: str) -> bool:
