@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from edgepack.database.engine import Database
+from edgepack.database.migrate import upgrade
 from harness import RunningServer, start_server
 
 settings.register_profile("any speed", deadline=None)
@@ -19,6 +22,15 @@ def clean_environment() -> None:
         if name.startswith(("EDGEPACK_", "AWS_", "BOTO_")):
             del os.environ[name]
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty database of the present schema."""
+    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
+    upgrade(opened)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 import gzip
 import hashlib
-import io
 import os
-import tarfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from io import FileIO
@@ -22,6 +20,7 @@ from edgepack.package.assembly import frame_package
 from edgepack.package.gzip_format import ALIGNED_FROM, BODY_ALIGNMENT
 from edgepack.package.manifest import ModelIdentity
 from edgepack.package.scan import scan_archive
+from models import tar_gz
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 IDENTITY = ModelIdentity(model_name="model", model_version="1.0")
@@ -29,13 +28,7 @@ WEIGHTS = os.urandom(2 * ALIGNED_FROM)
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=0) as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return tar_gz(files, level=0)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,20 +10,11 @@ import pytest
 
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database, DatabaseUnavailableError
-from edgepack.database.migrate import upgrade
 from edgepack.database.point_reads import PointRead
 from rows import packaging_row
 
 ACCOUNT = "000000000000"
 READS = 20
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
-    upgrade(opened)
-    yield opened
-    opened.close()
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """Migrations lead to the declared schema; rows are written with their answers, or not at all."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,14 +15,6 @@ from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.database.migrate import upgrade
 from edgepack.database.point_reads import PointRead
 from rows import packaging_row
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
-    upgrade(opened)
-    yield opened
-    opened.close()
 
 
 def described(database: Database, name: str) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Publishing a component version: once per job, never over another job's, and no failure that fails the job."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +8,6 @@ import sqlalchemy as sa
 from edgepack.contract.edge_packaging_jobs import EdgePresetDeploymentOutput
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
-from edgepack.database.migrate import upgrade
 from edgepack.database.records import CompiledModel, EdgePackagingJob
 from edgepack.database.schema import component_versions
 from edgepack.jobs.attempt import Attempt, JobSupersededError
@@ -21,14 +18,6 @@ ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/edge"
 COMPONENT = {"ComponentName": "com.example.model", "ComponentVersion": "1.2.3"}
 ARN = f"arn:aws:greengrass:eu-west-1:{ACCOUNT}:components:com.example.model:versions:1.2.3"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
-    upgrade(opened)
-    yield opened
-    opened.close()
 
 
 COMPILED = CompiledModel(

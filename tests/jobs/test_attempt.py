@@ -1,13 +1,9 @@
 """Attempts: of two that think that they are the only one, one writes and the other leaves without a trace."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
-from edgepack.database.migrate import upgrade
 from edgepack.database.records import EdgePackagingJob
 from edgepack.jobs.attempt import Attempt, JobStoppedError, JobSupersededError
 from edgepack.jobs.lifecycle import ACTIVE
@@ -19,13 +15,11 @@ TARGET = S3Address("bucket", "key")
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
-    upgrade(opened)
-    with opened.write() as connection:
+def database(database: Database) -> Database:
+    """With one job in it."""
+    with database.write() as connection:
         edge_packaging_jobs.insert(connection, packaging_row("a", workflow_id="first"))
-    yield opened
-    opened.close()
+    return database
 
 
 def attempt(database: Database, number: int = 1) -> Attempt[EdgePackagingJob]:

@@ -1,8 +1,6 @@
 """Whose result stands at a place, and what the job is told whose result stood there before."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,21 +9,12 @@ from edgepack.database import outputs
 from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
-from edgepack.database.migrate import upgrade
 from edgepack.jobs.replacing import replace_holder
 from edgepack.objects.address import S3Address
 from rows import compilation_row, packaging_row
 
 OURS, THEIRS = "000000000000", "111111111111"
 PLACE = S3Address("bucket", "out/m.tar.gz")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
-    upgrade(opened)
-    yield opened
-    opened.close()
 
 
 def compiled(database: Database, name: str, *, uri: str = PLACE.uri, account_id: str = OURS) -> str:

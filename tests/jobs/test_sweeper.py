@@ -1,7 +1,5 @@
 """Uploads that were left when the store could not be reached are aborted later; those of running jobs are not."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +8,6 @@ import sqlalchemy as sa
 from edgepack.database import executors, uploads
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
-from edgepack.database.migrate import upgrade
 from edgepack.database.records import OpenUpload
 from edgepack.database.schema import leases
 from edgepack.jobs.edge_packaging import EdgePackagingWork
@@ -22,14 +19,6 @@ from edgepack.objects.ports import draw_ports
 from edgepack.objects.store import ObjectStore
 from rows import packaging_row
 from stores import RunningStore
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
-    upgrade(opened)
-    yield opened
-    opened.close()
 
 
 def sweeper(database: Database, store: ObjectStore, executor_id: str = "me") -> Sweeper:

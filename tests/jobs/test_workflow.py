@@ -1,8 +1,7 @@
 """What the steps of every job have in common: retries, the one ending, and what it removes; without an engine."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import pytest
@@ -10,7 +9,6 @@ from dbos import error as engine_errors
 
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database, DatabaseUnavailableError
-from edgepack.database.migrate import upgrade
 from edgepack.database.records import EdgePackagingJob
 from edgepack.errors import ValidationError
 from edgepack.jobs import workflow
@@ -46,14 +44,11 @@ class Work(JobWork[EdgePackagingJob]):
 
 
 @pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Work]:
+def work(database: Database, monkeypatch: pytest.MonkeyPatch) -> Work:
     monkeypatch.setattr(workflow, "STORE_BACKOFF_SECONDS", 0.001)
-    database = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
-    upgrade(database)
     with database.write() as connection:
         edge_packaging_jobs.insert(connection, packaging_row("a", status="INPROGRESS"))
-    yield Work(database)
-    database.close()
+    return Work(database)
 
 
 def perform(work: Work, step: Callable[[], None], *, number: int = 1) -> bool:

@@ -1,7 +1,7 @@
 """A signer, and packages made in memory."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +9,8 @@ import pytest
 from edgepack.keys.signing import FileSigner, ensure_signing_keys, export_trust
 from edgepack.package.assembly import frame_package
 from edgepack.package.manifest import ModelIdentity, TargetPlatform
-from edgepack.package.repack import repack
-from edgepack.package.scan import scan_archive
 from edgepack.package.trust import TrustRoots
+from package.splicing import spliced
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, 30, tzinfo=dt.UTC)
 IDENTITY = ModelIdentity(
@@ -22,11 +21,6 @@ IDENTITY = ModelIdentity(
 )
 
 Package = Callable[[bytes], bytes]
-
-
-def chunked(data: bytes, size: int = 65_537) -> Iterator[bytes]:
-    """The bytes in pieces of an odd size."""
-    return (data[start : start + size] for start in range(0, len(data), size))
 
 
 @pytest.fixture(scope="session")
@@ -52,12 +46,8 @@ def package(signer: FileSigner) -> Package:
     """Packages an archive: spliced where that can be, else repacked."""
 
     def make(archive: bytes) -> bytes:
-        scan, body = scan_archive(chunked(archive)), archive
-        if not scan.spliceable:
-            pieces: list[bytes] = []
-            scan = repack(chunked(archive), emit=pieces.append)
-            body = b"".join(pieces)
+        scan, deflate = spliced(archive)
         frame = frame_package(scan, identity=IDENTITY, signer=signer, signed_at=NOW)
-        return frame.prefix + body[scan.deflate_start : scan.deflate_end] + frame.trailer
+        return frame.prefix + deflate + frame.trailer
 
     return make

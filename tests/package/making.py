@@ -14,11 +14,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from edgepack.keys.signing import FileSigner
 from edgepack.package import assembly, bundle, statement
 from edgepack.package.assembly import PackageFrame, frame_package
-from edgepack.package.manifest import SCHEMA_VERSION, Manifest, ManifestBody, canonical_json
+from edgepack.package.manifest import SCHEMA_VERSION, Manifest, ManifestBody, ModelIdentity, canonical_json
 from edgepack.package.scan import ArchiveScan, scan_archive
 from edgepack.package.signature import Signer
 from edgepack.package.statement import Statement
 from package.conftest import IDENTITY, NOW
+from package.splicing import spliced
 
 DAY = dt.timedelta(days=1)
 CODE_SIGNING = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), True)
@@ -86,16 +87,19 @@ def holder(name: str, *extensions: Extension, issuer: Holder | None = None) -> H
     return Holder(key, builder.sign(issuer.key if issuer else key, hashes.SHA256()))
 
 
-def framed(archive: bytes, signer: Signer, *, signed_at: dt.datetime = NOW) -> tuple[PackageFrame, bytes]:
+def framed(
+    archive: bytes, signer: Signer, *, identity: ModelIdentity = IDENTITY, signed_at: dt.datetime = NOW
+) -> tuple[PackageFrame, bytes]:
     """A package's frame, and the deflate stream that belongs into it."""
-    scan = scan_archive([archive])
-    frame = frame_package(scan, identity=IDENTITY, signer=signer, signed_at=signed_at)
-    return frame, archive[scan.deflate_start : scan.deflate_end]
+    scan, deflate = spliced(archive)
+    return frame_package(scan, identity=identity, signer=signer, signed_at=signed_at), deflate
 
 
-def package_of(archive: bytes, signer: Signer) -> bytes:
+def package_of(
+    archive: bytes, signer: Signer, *, identity: ModelIdentity = IDENTITY, signed_at: dt.datetime = NOW
+) -> bytes:
     """A whole package."""
-    frame, deflate = framed(archive, signer)
+    frame, deflate = framed(archive, signer, identity=identity, signed_at=signed_at)
     return frame.prefix + deflate + frame.trailer
 
 

@@ -12,8 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from edgepack.package import gzip_format
-from edgepack.package.repack import repack
-from edgepack.package.scan import scan_archive
+from package.splicing import spliced
 
 View = dict[str, str]
 """Path to hex SHA-256."""
@@ -95,11 +94,6 @@ def as_packaged(archive: bytes) -> tuple[View, bytes]:
     Raises:
         ArtifactError: edgepack refuses it.
     """
-    scan, body = scan_archive([archive]), archive
-    if not scan.spliceable:
-        pieces: list[bytes] = []
-        scan = repack([archive], emit=pieces.append)
-        body = b"".join(pieces)
-    deflate = body[scan.deflate_start : scan.deflate_end]
+    scan, deflate = spliced(archive)
     view = {file.path: file.sha256 for file in scan.files}
     return view, gzip_format.CANONICAL_HEADER + deflate + gzip_format.trailer(scan.crc32, scan.tar_size)

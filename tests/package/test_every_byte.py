@@ -14,8 +14,9 @@ from edgepack.package.head import verify_head
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from models import tar_gz
-from package.conftest import IDENTITY, NOW, Package, chunked
+from package.conftest import IDENTITY, NOW, Package
 from package.making import framed
+from package.splicing import chunked
 
 FILES = {"compiled.so": b"\x7fELF" + bytes(600), "labels/names.txt": b"cat\ndog\n", "empty": b""}
 

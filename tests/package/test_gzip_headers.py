@@ -9,7 +9,7 @@ from edgepack.package import errors
 from edgepack.package.limits import GZIP_HEADER_SIZE_MAX
 from edgepack.package.scan import scan_archive
 from models import compiled_archive
-from package.conftest import chunked
+from package.splicing import chunked
 
 BODY = compiled_archive()[10:]
 TEXT, HEADER_CRC, EXTRA, NAME, COMMENT = 1, 2, 4, 8, 16

@@ -22,8 +22,9 @@ from edgepack.keys.signing import FileSigner, export_trust
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from models import compiled_archive
-from package.conftest import NOW, Package, chunked
+from package.conftest import NOW, Package
 from package.making import package_of
+from package.splicing import chunked
 
 MANIFEST = "sagemaker_edge_manifest"
 WORD = st.text("abcdefghijklmnopqrstuvwxyz0123456789 _-+äж漢", min_size=1, max_size=30).map(lambda text: f"x{text}y")

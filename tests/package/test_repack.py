@@ -19,7 +19,8 @@ from edgepack.package.scan import Progress, scan_archive
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from models import compiled_archive, tar_gz
-from package.conftest import NOW, Package, chunked
+from package.conftest import NOW, Package
+from package.splicing import chunked
 
 PLAIN = gzip.decompress(compiled_archive())
 

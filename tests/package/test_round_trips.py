@@ -19,7 +19,8 @@ from edgepack.package.scan import scan_archive
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from models import compiled_archive, tar_gz
-from package.conftest import NOW, Package, chunked
+from package.conftest import NOW, Package
+from package.splicing import chunked
 
 NAMES = st.lists(
     st.text(st.characters(codec="utf-8", categories=["Ll", "Nd"]), min_size=1, max_size=40).map(

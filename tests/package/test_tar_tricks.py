@@ -9,7 +9,7 @@ import pytest
 
 from edgepack.package import errors
 from edgepack.package.scan import ArchiveScan, scan_archive
-from package.conftest import chunked
+from package.splicing import chunked
 from package.tar_blocks import END, content, extended, header, patched, record
 
 

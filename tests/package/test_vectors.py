@@ -10,7 +10,7 @@ from cryptography import x509
 
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
-from package.conftest import chunked
+from package.splicing import chunked
 from package.test_specification import PAGE, claims
 
 FOLDER = Path(__file__).parents[1] / "vectors"

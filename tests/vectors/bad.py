@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from msgspec.structs import replace
 
@@ -21,10 +20,11 @@ from edgepack.package.scan import ArchiveScan, FileEntry, scan_archive
 from edgepack.package.signature import P256_ORDER, Signer
 from models import tar_gz
 from package.conftest import IDENTITY, NOW
-from package.making import NO_AUTHORITY, SIGNS, Forgery, Holder, forged, framed, usage
-from package.tar_blocks import END, content, header
+from package.making import NO_AUTHORITY, SIGNS, Forgery, Holder, authority, forged, framed, package_of, usage
+from package.splicing import spliced
+from package.tar_blocks import END, content, header, patched
 from package.test_forgeries import MANIFESTS, STATEMENTS, covering
-from vectors.good import PLAIN
+from vectors.good import PLAIN, PLAIN_TAR
 
 
 @dataclass(frozen=True)
@@ -82,26 +82,15 @@ def _assembled(signer: Signer) -> Iterator[Bad]:
     }
     for name, files in others.items():
         yield Bad(name, 8, "not", _with_model(frame.prefix, tar_gz(files)))
-    modes = gzip.decompress(PLAIN).replace(b"0000644", b"0000755")
-    modes = _mended(modes)
+    modes = patched(PLAIN_TAR[:512], 100, b"0000755") + PLAIN_TAR[512:]
     yield Bad("another-mode", 8, "headers", _with_model(frame.prefix, gzip.compress(modes, mtime=0)))
-    again = gzip.compress(gzip.decompress(PLAIN), 1, mtime=0)
+    again = gzip.compress(PLAIN_TAR, 1, mtime=0)
     yield Bad("the-same-model-compressed-otherwise", 8, "compressed bytes", _with_model(frame.prefix, again))
-
-
-def _mended(tar: bytes) -> bytes:
-    """The tar with header checksums that belong to its headers; it has two members of less than 512 bytes."""
-    blocks = [bytearray(tar[start : start + 512]) for start in range(0, len(tar), 512)]
-    for block in (blocks[0], blocks[2]):
-        block[148:156] = b" " * 8
-        block[148:156] = b"%06o\0 " % sum(block)
-    return b"".join(blocks)
 
 
 def _with_model(prefix: bytes, archive: bytes) -> bytes:
     entry = _entry_of(prefix)
-    scan = scan_archive([archive])
-    deflate = archive[scan.deflate_start : scan.deflate_end]
+    scan, deflate = spliced(archive)
     return prefix + deflate + package_trailer(entry, scan.crc32, scan.tar_size)
 
 
@@ -148,26 +137,17 @@ def _high_s(manifest: Manifest) -> Manifest:
 def _certified(root: Holder) -> Iterator[Bad]:
     """By certificates of the trusted root that are not for this, or not at that time."""
     year = dt.timedelta(days=365)
-    good = root.issue("vectors signer", *SIGNS)
-    for name, says, at in (
-        ("signed-before-its-certificate", "valid", -year),
-        ("signed-after-its-certificate", "valid", year),
-    ):
-        frame, deflate = framed(PLAIN, good.signer(root), signed_at=NOW + at)
-        step = 5 if at < dt.timedelta(0) else 4
-        yield Bad(name, step, says if step == 5 else "future", frame.prefix + deflate + frame.trailer)
+    signer = root.issue("vectors signer", *SIGNS).signer(root)
+    yield Bad("signed-before-its-certificate", 5, "valid", package_of(PLAIN, signer, signed_at=NOW - year))
+    yield Bad("signed-after-its-certificate", 4, "future", package_of(PLAIN, signer, signed_at=NOW + year))
     profiles: dict[str, tuple[Any, ...]] = {
         "no-code-signing": (NO_AUTHORITY, usage(signs=True)),
         "no-digital-signature": (NO_AUTHORITY, usage(), SIGNS[2]),
-        "an-authority-signs": (*SIGNS[2:], usage(signs=True, certifies=True), _authority()),
+        "an-authority-signs": (*SIGNS[2:], usage(signs=True, certifies=True), authority()[0]),
     }
     for name, extensions in profiles.items():
-        frame, deflate = framed(PLAIN, root.issue(name, *extensions).signer(root))
-        yield Bad(f"certificate-with-{name}", 5, "", frame.prefix + deflate + frame.trailer)
-
-
-def _authority() -> tuple[x509.ExtensionType, bool]:
-    return x509.BasicConstraints(ca=True, path_length=None), True
+        signer = root.issue(name, *extensions).signer(root)
+        yield Bad(f"certificate-with-{name}", 5, "", package_of(PLAIN, signer))
 
 
 def _stated(signer: Signer) -> Iterator[Bad]:

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from edgepack.keys.signing import FileSigner
 from edgepack.package.signature import Signer
 from package.conftest import NOW
-from package.making import SIGNS, Holder, authority, holder
+from package.making import SIGNS, Holder, authority, holder, package_of
 from vectors.bad import Bad, bad_packages
-from vectors.good import good_packages
+from vectors.good import PLAIN, good_packages
 
 YEARS = dt.timedelta(days=365)
 
@@ -102,9 +102,7 @@ def vectors(keys: Keys) -> Iterator[tuple[Vector, bytes]]:
     now, later = NOW.isoformat(), (NOW + 100 * YEARS).isoformat()
     for name, package in good_packages(keys.signer):
         yield Vector(name, "root.pem", now, verified=True), package
-    (_, plain), *_ = good_packages(keys.signer)
-    (_, deep), *_ = good_packages(keys.deep)
-    (_, bare), *_ = good_packages(keys.bare)
+    plain, deep, bare = (package_of(PLAIN, signer) for signer in (keys.signer, keys.deep, keys.bare))
     yield Vector("signed-under-an-authority", "root.pem", now, verified=True), deep
     yield Vector("the-authority-is-trusted", "authority.pem", now, verified=True), deep
     yield Vector("signed-by-a-bare-key", "bare-key.pem", now, verified=True), bare

@@ -1,8 +1,6 @@
 """`edgepack package`: what the service does to a compiled model, on this machine and with no server."""
 
 import json
-import os
-import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -132,11 +130,11 @@ def _in_one_pass(
     from edgepack.cli.one_pass import OnePassFile, takes_one_pass
     from edgepack.package.scan import scan_archive
 
-    status = os.fstat(source.fileno())
-    if not stat.S_ISREG(status.st_mode) or not takes_one_pass(output.fileno(), status.st_size):
+    size = size_of(source)
+    if size is None or not takes_one_pass(output.fileno(), size):
         return None
-    file = stack.enter_context(closing(OnePassFile(output.fileno(), status.st_size)))
-    with reporting("Packaging", status.st_size) as report:
+    file = stack.enter_context(closing(OnePassFile(output.fileno(), size)))
+    with reporting("Packaging", size) as report:
         scan = scan_archive(_teed(chunks_of(source), file), observe=report)
     if not scan.spliceable:
         file.abandon()

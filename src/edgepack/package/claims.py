@@ -7,8 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from edgepack.package.bundle import OpenedBundle
-from edgepack.package.errors import SignatureError
-from edgepack.package.trust import DAMAGED, load_chain
+from edgepack.package.trust import damage_refused, load_chain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +40,8 @@ def certificate_claims(bundle: OpenedBundle) -> tuple[CertificateClaims, ...]:
     Raises:
         SignatureError: One is damaged, or there are more than a verifier would look at.
     """
-    try:
+    with damage_refused():
         return tuple(_claims(certificate) for certificate in load_chain(bundle.certificates))
-    except DAMAGED:
-        raise SignatureError("The certificate chain has a damaged certificate.") from None
 
 
 def _claims(certificate: x509.Certificate) -> CertificateClaims:

@@ -104,12 +104,12 @@ def read_unverified_head(source: Source) -> UnverifiedHead:
     """
     entry = _read_entry(source)
     entry_end = source.position
-    size = int(entry[_SIZE_FIELD], 8)
-    manifest = decode_manifest(entry[BLOCK_SIZE : BLOCK_SIZE + size])
+    manifest_json = entry[BLOCK_SIZE : BLOCK_SIZE + int(entry[_SIZE_FIELD], 8)]
+    manifest = decode_manifest(manifest_json)
     bundle = open_bundle(bytes(manifest.signature))
     coverage = bundle.statement.predicate.edgepack
     signed_at = coverage.signing_time()
-    if entry != manifest_entry(entry[BLOCK_SIZE : BLOCK_SIZE + size], int(signed_at.timestamp())):
+    if entry != manifest_entry(manifest_json, int(signed_at.timestamp())):
         raise ManifestError("The manifest's tar entry is not in canonical form.")
     filling = gzip_format.filling(entry_end, coverage.deflate_size)
     if source.read(len(filling)) != filling:

@@ -3,7 +3,8 @@
 Trust is always given from outside: what a package says about its own signer is only ever a claim.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,7 +28,7 @@ CERTIFICATES_MAX = 8
 UNDERSTOOD_EXTENSIONS = frozenset((x509.BasicConstraints.oid, x509.KeyUsage.oid, x509.ExtendedKeyUsage.oid))
 """Critical extensions that are looked at; a certificate with another critical one is not relied on (RFC 5280, 4.2)."""
 
-DAMAGED = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, CryptographyDeprecationWarning)
+_DAMAGED = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, CryptographyDeprecationWarning)
 """What reading a damaged certificate raises; the last where warnings are made errors, for a serial number below one."""
 
 _PEM_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
@@ -74,7 +75,7 @@ class TrustRoots:
             keys = [_der(block.partition(_PEM_END)[0]) for block in pem.split(_PEM_PUBLIC_KEY)[1:]]
         except SignatureError as error:
             raise TrustError(error.message) from None
-        except (*DAMAGED, x509.InvalidVersion):
+        except (*_DAMAGED, x509.InvalidVersion):
             raise TrustError("What should be PEM certificates or public keys is damaged.") from None
         if not certificates and not keys:
             raise TrustError("There is neither a PEM certificate nor a PEM public key to trust.")
@@ -114,10 +115,8 @@ class TrustRoots:
             )
         if not certificates:
             return self._check_key(hint)
-        try:
+        with damage_refused():
             return self._check_certificates(load_chain(certificates), signed_at)
-        except DAMAGED:
-            raise SignatureError("The certificate chain has a damaged certificate.") from None
 
     def _check_certificates(
         self, chain: Sequence[x509.Certificate], signed_at: datetime
@@ -172,12 +171,25 @@ def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bo
     return True
 
 
+@contextmanager
+def damage_refused() -> Iterator[None]:
+    """Turn whatever reading a damaged certificate raises into one refusal; much of one is only read when it is asked.
+
+    Raises:
+        SignatureError: A certificate is damaged.
+    """
+    try:
+        yield
+    except _DAMAGED:
+        raise SignatureError("The certificate chain has a damaged certificate.") from None
+
+
 def load_chain(certificates: Sequence[bytes]) -> list[x509.Certificate]:
     """Certificates from their DER form; which of their fields are readable shows when they are read.
 
     Raises:
         SignatureError: There are more than `CERTIFICATES_MAX`, or one is of an unknown version.
-        ValueError: One is damaged; what else a damaged one raises, here and later, is in `DAMAGED`.
+        ValueError: One is damaged; what else a damaged one raises, here and later, `damage_refused` takes.
     """
     if len(certificates) > CERTIFICATES_MAX:
         raise SignatureError(f"The certificate chain has more than {CERTIFICATES_MAX} certificates.")
