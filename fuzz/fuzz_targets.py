@@ -13,9 +13,12 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
+
 from edgepack.errors import ArtifactError
 from edgepack.package import gzip_format
-from edgepack.package.assembly import manifest_entry, package_trailer, prefix_pieces
+from edgepack.package.assembly import package_trailer
+from edgepack.package.entry import manifest_entry, prefix_pieces
 from edgepack.package.limits import ArchiveLimits
 from edgepack.package.scan import scan_archive
 from edgepack.package.trust import TrustRoots
@@ -127,7 +130,7 @@ def framed(data: bytes) -> bytes:
     manifest, tar = data[1 + SIZE_BYTES :][:size], data[1 + SIZE_BYTES :][size:]
     if not tar:
         return manifest
-    entry = manifest_entry(manifest, int(SIGNED_AT.timestamp()))
+    entry = manifest_entry(msgspec.Raw(manifest), int(SIGNED_AT.timestamp()))
     return b"".join(prefix_pieces(entry)) + stored(tar) + package_trailer(entry, zlib.crc32(tar), len(tar))
 
 

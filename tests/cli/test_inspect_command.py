@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from cli.running import EDGEPACK, Ran, edgepack, on_terminal
 from edgepack.keys.signing import FileSigner
-from edgepack.package import assembly
+from edgepack.package.entry import manifest_entry, prefix_pieces
 from edgepack.package.manifest import Manifest, canonical_json
 from models import tar_gz
 from package.conftest import NOW
@@ -259,8 +259,8 @@ def test_a_refusal_does_not_steer_the_terminal(tmp_path: Path, root: Holder, lea
     """The message about an unknown member names it."""
     frame, _ = framed(ARCHIVE, leaf.signer(root))
     unknown = canonical_json({**msgspec.json.decode(frame.manifest_json), STEERING: 1})
-    entry = assembly.manifest_entry(unknown, int(NOW.timestamp()))
-    answer = inspect(tmp_path, b"".join(assembly.prefix_pieces(entry)), code=1)
+    entry = manifest_entry(msgspec.Raw(unknown), int(NOW.timestamp()))
+    answer = inspect(tmp_path, b"".join(prefix_pieces(entry)), code=1)
     assert "unknown field" in answer.stderr
     assert r"\x1b[31mowned\x07" in answer.stderr
     assert not CONTROLS & set(answer.stderr)

@@ -14,7 +14,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from edgepack.keys.signing import FileSigner
 from edgepack.package import assembly, bundle, statement
 from edgepack.package.assembly import PackageFrame, frame_package
-from edgepack.package.manifest import SCHEMA_VERSION, Manifest, ManifestBody, ModelIdentity, canonical_json
+from edgepack.package.entry import manifest_entry, prefix_pieces
+from edgepack.package.manifest import SCHEMA_VERSION, Manifest, ManifestBody, ModelIdentity
 from edgepack.package.scan import ArchiveScan, scan_archive
 from edgepack.package.signature import Signer
 from edgepack.package.statement import Statement
@@ -134,9 +135,9 @@ def forged(archive: bytes, signer: Signer, forgery: Forgery) -> bytes:
         schema_version=SCHEMA_VERSION,
         signature=msgspec.Raw(signed),
     )
-    entry = assembly.manifest_entry(canonical_json(forgery.manifest(manifest)), int(NOW.timestamp()))
+    entry = manifest_entry(forgery.manifest(manifest), int(NOW.timestamp()))
     return (
-        b"".join(assembly.prefix_pieces(entry))
+        b"".join(prefix_pieces(entry))
         + archive[honest.deflate_start : honest.deflate_end]
         + assembly.package_trailer(entry, honest.crc32, honest.tar_size)
     )

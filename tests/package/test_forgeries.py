@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -46,10 +47,11 @@ def listing(change: Callable[[list[Resource]], list[Resource]]) -> Callable[[Sta
     """Other files, and the root digest that belongs to them."""
 
     def changed(statement: Statement) -> Statement:
-        resources = change(list(statement.predicate.resources))
+        resources = change(msgspec.json.decode(statement.predicate.resources, type=list[Resource]))
         digest = SubjectDigest(sha256=root_digest(resources))
         subject = Subject(digest=digest, name=statement.subject[0].name)
-        return replace(statement, predicate=replace(statement.predicate, resources=resources), subject=(subject,))
+        predicate = replace(statement.predicate, resources=msgspec.Raw(canonical_json(resources)))
+        return replace(statement, predicate=predicate, subject=(subject,))
 
     return changed
 

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from msgspec.structs import replace
 
 from edgepack.package import bundle, gzip_format
-from edgepack.package.assembly import frame_package, manifest_entry, package_trailer, prefix_pieces
+from edgepack.package.assembly import frame_package, package_trailer
+from edgepack.package.entry import manifest_entry, prefix_pieces
 from edgepack.package.manifest import Manifest, canonical_json
 from edgepack.package.scan import ArchiveScan, FileEntry, scan_archive
 from edgepack.package.signature import P256_ORDER, Signer
@@ -120,7 +121,7 @@ def _spelt(signer: Signer) -> Iterator[Bad]:
 
 
 def _with_manifest(manifest: bytes, deflate: bytes) -> bytes:
-    entry, scan = manifest_entry(manifest, int(NOW.timestamp())), scan_archive([PLAIN])
+    entry, scan = manifest_entry(msgspec.Raw(manifest), int(NOW.timestamp())), scan_archive([PLAIN])
     return b"".join((*prefix_pieces(entry), deflate, package_trailer(entry, scan.crc32, scan.tar_size)))
 
 

@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
+from edgepack.package.assembly import PackageFrame
 from edgepack.package.gzip_format import ALIGNED_FROM, BODY_ALIGNMENT
 from edgepack.package.limits import MIB
 
@@ -66,25 +67,28 @@ class OnePassFile:
             if self._filled == BUFFER_SIZE:
                 self._send()
 
-    def finish(self, prefix: bytes, body_size: int, trailer: bytes) -> None:
+    def finish(self, frame: PackageFrame) -> None:
         """Make the package of what was taken.
 
         Args:
-            prefix: What goes in front: whole blocks.
-            body_size: How many of the bytes taken are the body's; what follows them is cut off.
-            trailer: What goes behind it.
+            frame: What goes around it: in front, whole blocks. What was taken behind its `deflate_size` bytes is cut
+                off.
 
         Raises:
             OSError: Writing failed.
         """
-        assert len(prefix) % BODY_ALIGNMENT == 0
+        size = frame.prefix_size
+        assert size % BODY_ALIGNMENT == 0
         if self._filled:
             self._send()
         self._settle()
-        _fit(self._descriptor, len(prefix))
-        os.ftruncate(self._descriptor, len(prefix) + body_size)
-        _write_at(self._descriptor, prefix, 0)
-        _write_at(self._descriptor, trailer, len(prefix) + body_size)
+        _fit(self._descriptor, size)
+        os.ftruncate(self._descriptor, size + frame.deflate_size)
+        position = 0
+        for piece in frame.prefix_pieces():
+            _write_at(self._descriptor, piece, position)
+            position += len(piece)
+        _write_at(self._descriptor, frame.trailer, size + frame.deflate_size)
 
     def abandon(self) -> None:
         """Leave the file empty, for ordinary writes.

@@ -141,7 +141,7 @@ def _in_one_pass(
         source.seek(0)
         return None
     frame = sign.frame(scan)
-    file.finish(frame.prefix, scan.deflate_size, frame.trailer)
+    file.finish(frame)
     return scan, frame
 
 
@@ -197,7 +197,8 @@ def _write(output: BinaryIO | FileIO, frame: "PackageFrame", body: FileIO, scan:
 
     from edgepack.package.errors import SourceChangedError
 
-    write_all(output, frame.prefix)
+    for piece in frame.prefix_pieces():
+        write_all(output, piece)
     body.seek(scan.deflate_start)
     crc32 = copied = 0
     write_back = WriteBack(output)
@@ -235,7 +236,7 @@ def _identity(name: str, version: str) -> "ModelIdentity":
 
 
 def _announce(out: str, scan: "ArchiveScan", frame: "PackageFrame", signer: "FileSigner", *, as_json: bool) -> None:
-    size = len(frame.prefix) + scan.deflate_size + len(frame.trailer)
+    size = frame.prefix_size + scan.deflate_size + len(frame.trailer)
     if as_json:
         manifest = json.loads(frame.manifest_json)
         click.echo(json.dumps({"package": out, "size": size, "manifest": manifest}, indent=2))

@@ -130,7 +130,7 @@ def standard_output() -> Iterator[BinaryIO]:
         raise FileAccessError(f"Standard output cannot be written: {error.strerror}.") from error
 
 
-def write_all(file: BinaryIO | FileIO, data: bytes) -> None:
+def write_all(file: BinaryIO | FileIO, data: bytes | memoryview) -> None:
     """Write every byte: unbuffered files and pipes may take a part at a time.
 
     Raises:

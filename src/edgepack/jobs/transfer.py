@@ -186,11 +186,12 @@ class _Transfer:
         if self._written_etag not in {None, self._source.etag}:
             raise SourceReplacedError(f"{self._source.address} has been replaced since its compilation job wrote it.")
         frame = self._signing.frame(scan)
+        prefix = frame.prefix
         return PackagedObject(
-            info=writer.finish(frame.prefix, frame.trailer, go_on=self._go_on),
+            info=writer.finish(prefix, frame.trailer, go_on=self._go_on),
             signature_bundle=frame.signature_bundle,
-            prefix_size=len(frame.prefix),
-            prefix_sha256=hashlib.sha256(frame.prefix).hexdigest(),
+            prefix_size=len(prefix),
+            prefix_sha256=hashlib.sha256(prefix).hexdigest(),
             trailer=frame.trailer,
             file_count=len(scan.files),
         )

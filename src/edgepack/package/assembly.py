@@ -4,38 +4,60 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from isal import isal_zlib
 
 from edgepack.package import gzip_format
 from edgepack.package.bundle import seal
-from edgepack.package.manifest import SCHEMA_VERSION, Manifest, ManifestBody, ModelIdentity, canonical_json
-from edgepack.package.names import MANIFEST_NAME
+from edgepack.package.entry import content_of, manifest_entry, prefix_pieces, prefix_size
+from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, ModelIdentity, signature_in
 from edgepack.package.scan import ArchiveScan
 from edgepack.package.signature import Signer
 from edgepack.package.statement import build_statement
-from edgepack.package.tar_headers import BLOCK_SIZE
-
-MANIFEST_MODE = b"0000644"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageFrame:
     """What stands around the deflate stream: the package is `prefix + source[deflate_start:deflate_end] + trailer`.
 
+    A manifest of many files takes tens of megabytes, so there is one copy of it, in the entry.
+
     Attributes:
-        prefix: gzip header and stored blocks with the manifest's tar entry, filled up if the package is large.
+        entry: The manifest's tar entry.
+        deflate_size: Bytes of the deflate stream.
         trailer: 8 bytes: CRC-32 and ISIZE of the whole.
-        manifest_json: The manifest, canonical.
-        signature_bundle: The bundle's JSON: `ModelSignature` of DescribeEdgePackagingJob.
     """
 
-    prefix: bytes
+    entry: bytearray
+    deflate_size: int
     trailer: bytes
-    manifest_json: bytes
-    signature_bundle: str
+
+    @property
+    def prefix_size(self) -> int:
+        """Bytes of the prefix."""
+        size = prefix_size(len(self.entry))
+        return size + len(gzip_format.filling(size, self.deflate_size))
+
+    @property
+    def prefix(self) -> bytes:
+        """Gzip header and stored blocks with the manifest's tar entry, filled up if the package is large: joined."""
+        return b"".join(self.prefix_pieces())
+
+    def prefix_pieces(self) -> Iterator[bytes | memoryview]:
+        """The prefix, piece by piece and not copied."""
+        yield from prefix_pieces(self.entry)
+        yield gzip_format.filling(prefix_size(len(self.entry)), self.deflate_size)
+
+    @property
+    def manifest_json(self) -> bytes:
+        """The manifest, canonical: a copy."""
+        return bytes(content_of(self.entry))
+
+    @property
+    def signature_bundle(self) -> str:
+        """The bundle's JSON, `ModelSignature` of DescribeEdgePackagingJob: a copy."""
+        return str(signature_in(content_of(self.entry)), "utf-8")
 
 
 def frame_package(scan: ArchiveScan, *, identity: ModelIdentity, signer: Signer, signed_at: datetime) -> PackageFrame:
@@ -51,69 +73,23 @@ def frame_package(scan: ArchiveScan, *, identity: ModelIdentity, signer: Signer,
         IdentityError: The identity cannot stand in a manifest.
         SigningError: The signer does not work.
     """
-    chain = tuple(_pem(der) for der in signer.certificate_chain)
     body = ManifestBody(
-        certificate_chain=chain,
+        certificate_chain=tuple(_pem(der) for der in signer.certificate_chain),
         files=scan.files,
         metadata=identity.metadata(),
         schema_version=SCHEMA_VERSION,
         target_platform=identity.target_platform,
     )
     bundle = seal(build_statement(scan, body, signed_at), signer)
-    manifest = Manifest(
-        certificate_chain=chain,
-        files=scan.files,
-        metadata=dict(body.metadata),
-        schema_version=SCHEMA_VERSION,
-        signature=msgspec.Raw(bundle),
-        target_platform=identity.target_platform,
-    )
-    manifest_json = canonical_json(manifest)
-    entry = manifest_entry(manifest_json, int(signed_at.timestamp()))
+    entry = manifest_entry(body.signed_with(bundle), int(signed_at.timestamp()))
     return PackageFrame(
-        prefix=_prefix(entry, scan.deflate_size),
+        entry=entry,
+        deflate_size=scan.deflate_size,
         trailer=package_trailer(entry, scan.crc32, scan.tar_size),
-        manifest_json=manifest_json,
-        signature_bundle=bundle.decode(),
     )
 
 
-def manifest_entry(manifest_json: bytes, modified_at: int) -> bytes:
-    """The manifest as a tar member: POSIX ustar header, content, padding.
-
-    Args:
-        manifest_json: The content.
-        modified_at: Seconds since 1970: the signing time.
-    """
-    header = b"".join(
-        (
-            MANIFEST_NAME.encode().ljust(100, b"\0"),
-            MANIFEST_MODE.ljust(8, b"\0"),
-            b"0000000\0" * 2,
-            b"%011o\0%011o\0" % (len(manifest_json), modified_at),
-            b" " * 8,
-            b"0".ljust(101, b"\0"),
-            b"ustar\x0000".ljust(72, b"\0"),
-            b"0000000\0" * 2,
-            bytes(167),
-        )
-    )
-    checksum = b"%06o\0 " % sum(header)
-    return b"".join((header[:148], checksum, header[156:], manifest_json, bytes(-len(manifest_json) % BLOCK_SIZE)))
-
-
-def prefix_pieces(entry: bytes) -> Iterator[bytes | memoryview]:
-    """The package's first bytes: canonical gzip header, then the manifest's tar entry in stored blocks."""
-    yield gzip_format.CANONICAL_HEADER
-    yield from gzip_format.stored_blocks(entry)
-
-
-def _prefix(entry: bytes, deflate_size: int) -> bytes:
-    size = len(gzip_format.CANONICAL_HEADER) + gzip_format.stored_size(len(entry))
-    return b"".join((*prefix_pieces(entry), gzip_format.filling(size, deflate_size)))
-
-
-def package_trailer(entry: bytes, tar_crc32: int, tar_size: int) -> bytes:
+def package_trailer(entry: bytes | bytearray, tar_crc32: int, tar_size: int) -> bytes:
     """The package's last 8 bytes.
 
     Args:

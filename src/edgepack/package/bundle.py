@@ -2,17 +2,20 @@
 
 import base64
 import binascii
+import re
 from typing import Literal, TypeVar
 
 import msgspec
 
 from edgepack.package.errors import SignatureError, SigningError
-from edgepack.package.manifest import canonical_json
+from edgepack.package.manifest import Encoded, canonical_json, is_made_of
 from edgepack.package.signature import Signer, key_hint, load_public_key, low_s, verifies
 from edgepack.package.statement import ClosedStruct, Statement, check_statement
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+_PAYLOAD_FRONT = re.compile(rb"DSSEv1 \d+ \S+ \d+ ")
 
 
 class EnvelopeSignature(ClosedStruct, frozen=True, kw_only=True):
@@ -87,6 +90,13 @@ def pre_authentication_encoding(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
 
 
+def payload_of(message: bytes) -> memoryview:
+    """The payload in a pre-authentication encoding, not copied."""
+    front = _PAYLOAD_FRONT.match(message)
+    assert front is not None
+    return memoryview(message)[front.end() :]
+
+
 def seal(statement: Statement, signer: Signer) -> bytes:
     """Sign a statement.
 
@@ -96,11 +106,11 @@ def seal(statement: Statement, signer: Signer) -> bytes:
     Raises:
         SigningError: The signer's signature does not verify with its own public key.
     """
-    payload = canonical_json(statement)
-    signature = _signature(signer, pre_authentication_encoding(payload))
+    message = pre_authentication_encoding(canonical_json(statement))
+    signature = _signature(signer, message)
     bundle = Bundle(
         dsseEnvelope=Envelope(
-            payload=_base64(payload),
+            payload=_base64(payload_of(message)),
             payloadType=PAYLOAD_TYPE,
             signatures=(EnvelopeSignature(keyid="", sig=_base64(signature)),),
         ),
@@ -124,7 +134,7 @@ def _material(signer: Signer) -> VerificationMaterial:
     return VerificationMaterial(tlogEntries=(), x509CertificateChain=CertificateChain(certificates=certificates))
 
 
-def open_bundle(data: bytes | bytearray | memoryview) -> OpenedBundle:
+def open_bundle(data: Encoded) -> OpenedBundle:
     """Take a bundle apart and require the canonical spelling at every level.
 
     Raises:
@@ -134,8 +144,8 @@ def open_bundle(data: bytes | bytearray | memoryview) -> OpenedBundle:
     envelope, material = bundle.dsseEnvelope, bundle.verificationMaterial
     if bundle.mediaType != BUNDLE_TYPE or envelope.payloadType != PAYLOAD_TYPE:
         raise SignatureError("The signature bundle is of another type.")
-    payload = _unbase64(envelope.payload)
-    statement = _decoded(payload, Statement, "signed statement")
+    message = pre_authentication_encoding(_unbase64(envelope.payload))
+    statement = _decoded(payload_of(message), Statement, "signed statement")
     check_statement(statement)
     if (material.publicKey is None) == (material.x509CertificateChain is None):
         raise SignatureError("The signature bundle must name either a certificate chain or a key.")
@@ -152,7 +162,7 @@ def open_bundle(data: bytes | bytearray | memoryview) -> OpenedBundle:
         raise SignatureError("The signature is not a canonical DER ECDSA signature.")
     return OpenedBundle(
         statement=statement,
-        message=pre_authentication_encoding(payload),
+        message=message,
         signature=signature,
         certificates=certificates,
         hint=material.publicKey.hint if material.publicKey else None,
@@ -162,17 +172,17 @@ def open_bundle(data: bytes | bytearray | memoryview) -> OpenedBundle:
 _Decoded = TypeVar("_Decoded", Bundle, Statement)
 
 
-def _decoded(data: bytes | bytearray | memoryview, shape: type[_Decoded], what: str) -> _Decoded:
+def _decoded(data: Encoded, shape: type[_Decoded], what: str) -> _Decoded:
     try:
         value = msgspec.json.decode(data, type=shape)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise SignatureError(f"The {what} does not follow its schema: {error}.") from None
-    if canonical_json(value) != data:
+    if not is_made_of(data, canonical_json(value)):
         raise SignatureError(f"The {what} is not in canonical form.")
     return value
 
 
-def _base64(data: bytes) -> str:
+def _base64(data: bytes | memoryview) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
@@ -181,6 +191,7 @@ def _unbase64(text: str) -> bytes:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise SignatureError("The signature bundle has a field that is not base64.") from None
-    if _base64(data) != text:
+    # Whatever else could be spelt otherwise has been refused: what is left are the unused bits of the last character.
+    if _base64(data[-(len(data) % 3) :] if len(data) % 3 else b"") != text[len(data) // 3 * 4 :]:
         raise SignatureError("The signature bundle has a field that is not canonical base64.")
     return data

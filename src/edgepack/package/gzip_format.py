@@ -88,7 +88,7 @@ def _check_header_crc(header: bytes, stored: bytes) -> None:
         raise GzipError("The gzip header's own checksum is wrong.")
 
 
-def stored_blocks(data: bytes) -> Iterator[bytes | memoryview]:
+def stored_blocks(data: bytes | bytearray) -> Iterator[bytes | memoryview]:
     """`data` as non-final stored deflate blocks, which end on a byte boundary: any deflate stream may follow them.
 
     Args:
@@ -100,8 +100,18 @@ def stored_blocks(data: bytes) -> Iterator[bytes | memoryview]:
     view = memoryview(data)
     for start in range(0, len(data), STORED_BLOCK_MAX):
         block = view[start : start + STORED_BLOCK_MAX]
-        yield struct.pack("<BHH", 0, len(block), len(block) ^ 0xFFFF)
+        yield stored_header(len(block))
         yield block
+
+
+def stored_header(size: int, *, final: bool = False) -> bytes:
+    """The header of one stored block that begins on a byte boundary.
+
+    Args:
+        size: Bytes of the block, at most `STORED_BLOCK_MAX`.
+        final: Whether the deflate stream ends with it.
+    """
+    return struct.pack("<BHH", final, size, size ^ 0xFFFF)
 
 
 def stored_size(size: int) -> int:

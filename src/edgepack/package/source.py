@@ -58,6 +58,16 @@ class Source:
             TruncatedError: Fewer are left.
         """
         taken = bytearray()
-        while len(taken) < size:
-            taken += self.piece(size - len(taken))
+        self.read_into(taken, size)
         return bytes(taken)
+
+    def read_into(self, buffer: bytearray, size: int) -> None:
+        """Append exactly `size` next bytes to a buffer.
+
+        Raises:
+            TruncatedError: Fewer are left.
+        """
+        while size:
+            piece = self.piece(size)
+            buffer += piece
+            size -= len(piece)

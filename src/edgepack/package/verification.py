@@ -4,11 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from isal import isal_zlib
-
 from edgepack.errors import ArtifactError
 from edgepack.package.head import VerifiedHead, read_head
-from edgepack.package.inflate import Seed
 from edgepack.package.limits import DEFAULT_LIMITS, MIB, ArchiveLimits
 from edgepack.package.manifest import ModelIdentity
 from edgepack.package.scan import ArchiveScan, FileEntry, Observer, scan_tail
@@ -96,8 +93,7 @@ def verify_package(
     found: list[FileEntry] = []
     problems: tuple[str, ...]
     try:
-        seed = Seed(crc32=isal_zlib.crc32(head.entry), size=len(head.entry))
-        scan = scan_tail(_rest(source), seed=seed, files=found, limits=limits, observe=observe)
+        scan = scan_tail(_rest(source), seed=head.seed, files=found, limits=limits, observe=observe)
         problems = tuple(_differences(scan, head))
     except ArtifactError as error:
         problems = (error.message,)
