@@ -127,7 +127,8 @@ def forged(archive: bytes, signer: Signer, forgery: Forgery) -> bytes:
     body = ManifestBody(
         certificate_chain=chain, files=scan.files, metadata=IDENTITY.metadata(), schema_version=SCHEMA_VERSION
     )
-    signed = bundle.seal(forgery.statement(statement.build_statement(scan, body, NOW)), signer)
+    stated = forgery.statement(statement.build_statement(scan, body, NOW))
+    signed = bundle.seal(bundle.message_of(stated), signer)
     manifest = Manifest(
         certificate_chain=chain,
         files=scan.files,

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from isal import isal_zlib
 
 from edgepack.package import gzip_format
-from edgepack.package.bundle import seal
+from edgepack.package.bundle import message_of, seal
 from edgepack.package.entry import content_of, manifest_entry, prefix_pieces, prefix_size
 from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, ModelIdentity, signature_in
 from edgepack.package.scan import ArchiveScan
@@ -80,7 +80,7 @@ def frame_package(scan: ArchiveScan, *, identity: ModelIdentity, signer: Signer,
         schema_version=SCHEMA_VERSION,
         target_platform=identity.target_platform,
     )
-    bundle = seal(build_statement(scan, body, signed_at), signer)
+    bundle = seal(message_of(build_statement(scan, body, signed_at)), signer)
     entry = manifest_entry(body.signed_with(bundle), int(signed_at.timestamp()))
     return PackageFrame(
         entry=entry,

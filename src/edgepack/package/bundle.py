@@ -97,8 +97,17 @@ def payload_of(message: bytes) -> memoryview:
     return memoryview(message)[front.end() :]
 
 
-def seal(statement: Statement, signer: Signer) -> bytes:
+def message_of(statement: Statement) -> bytes:
+    """What is signed of a statement: its canonical JSON, in DSSE's encoding."""
+    return pre_authentication_encoding(canonical_json(statement))
+
+
+def seal(message: bytes, signer: Signer) -> bytes:
     """Sign a statement.
+
+    Args:
+        message: The statement's `message_of`. Not the statement itself, which nobody need hold any more.
+        signer: Signs once.
 
     Returns:
         The bundle's canonical JSON.
@@ -106,7 +115,6 @@ def seal(statement: Statement, signer: Signer) -> bytes:
     Raises:
         SigningError: The signer's signature does not verify with its own public key.
     """
-    message = pre_authentication_encoding(canonical_json(statement))
     signature = _signature(signer, message)
     bundle = Bundle(
         dsseEnvelope=Envelope(

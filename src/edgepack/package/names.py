@@ -85,7 +85,7 @@ def collision_key(path: str) -> str:
     HFS+, characters that show nothing are not looked at.
     """
     if path.isascii():
-        folded = path.lower()
+        folded = path if path.islower() else path.lower()
     else:
         visible = "".join(c for c in unicodedata.normalize("NFD", path).casefold() if unicodedata.category(c) != "Cf")
         folded = unicodedata.normalize("NFC", visible)

@@ -13,7 +13,7 @@ from operator import attrgetter
 import msgspec
 
 from edgepack.package.errors import SignatureError
-from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, TargetPlatform, canonical_json
+from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, TargetPlatform, canonical_json, is_made_of
 from edgepack.package.names import MANIFEST_NAME
 from edgepack.package.scan import ArchiveScan, FileEntry
 
@@ -207,7 +207,7 @@ def check_resources(statement: Statement, files: Sequence[FileEntry]) -> None:
         SignatureError: It is about others, contradicts itself, or lists one twice.
     """
     resources = resources_of(files)
-    if bytes(statement.predicate.resources) != canonical_json(resources):
+    if not is_made_of(statement.predicate.resources, canonical_json(resources)):
         _check_digests(statement, _listed(statement))
         raise SignatureError("The manifest's files are not those of the signed statement.")
     _check_digests(statement, resources)
