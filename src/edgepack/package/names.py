@@ -20,8 +20,11 @@ from edgepack.package.limits import COMPONENT_SIZE_MAX, NAME_SIZE_MAX
 MANIFEST_NAME = "sagemaker_edge_manifest"
 """The manifest's member name, as the devices' software expects it (no extension)."""
 
-_PLAIN = re.compile(rb"(?:\./)?((?:[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,98}/)*[A-Za-z0-9_+-][A-Za-z0-9_+.-]{0,98})")
-"""Names that need no further look: relative, ASCII, no empty, `.` or `..` component, each within its bound."""
+_PLAIN = re.compile(rb"(?:\./)?([A-Za-z0-9_+-]+(?:[./][A-Za-z0-9_+-]+)*)")
+"""Names that need no further look: relative, ASCII, no component that begins or ends with a dot, or is empty."""
+
+_PLAIN_SIZE_MAX = 100
+"""Bytes of names that are looked at so: what a header holds, and less than any bound."""
 
 _STRIPPED = re.compile(r"[:<>\"|?*]|[. ](?:/|\Z)")
 """What some system does not keep of a name."""
@@ -45,8 +48,6 @@ def normalised(raw: bytes) -> str:
     Raises:
         UnsafeMemberError: The name is absolute, leads upwards, or is not portable text.
     """
-    if len(raw) < 100 and (plain := _PLAIN.fullmatch(raw)):  # noqa: PLR2004 - the pattern's own bound
-        return plain[1].decode("ascii")
     text = _decoded(raw)
     if text.startswith("/"):
         raise UnsafeMemberError(f"The member {shown(text)} has an absolute path.")
@@ -85,13 +86,27 @@ def collision_key(path: str) -> str:
     HFS+, characters that show nothing are not looked at.
     """
     if path.isascii():
-        folded = path if path.islower() else path.lower()
+        folded = _lower(path)
     else:
         visible = "".join(c for c in unicodedata.normalize("NFD", path).casefold() if unicodedata.category(c) != "Cf")
         folded = unicodedata.normalize("NFC", visible)
     if not _STRIPPED.search(folded):
         return folded
     return "/".join(part.partition(":")[0].rstrip(". ").translate(_UNDERSCORED) for part in folded.split("/"))
+
+
+def _placed(raw: bytes) -> tuple[str, str]:
+    """The normalised path of a name, and its collision key."""
+    if len(raw) <= _PLAIN_SIZE_MAX and (plain := _PLAIN.fullmatch(raw)):
+        path = plain[1].decode("ascii")
+        return path, _lower(path)
+    path = normalised(raw)
+    return path, collision_key(path)
+
+
+def _lower(path: str) -> str:
+    """The path in small letters: itself, if it is so already, which saves memory for 100,000 of them."""
+    return path if path.islower() else path.lower()
 
 
 def _is_manifest(key: str) -> bool:
@@ -142,10 +157,10 @@ class Namespace:
             ForeignManifestError: It is the manifest's.
             ArchiveTooLargeError: The names together exceed their bound.
         """
-        path = normalised(raw)
+        path, key = _placed(raw)
         if not path or raw.endswith(b"/."):
             raise UnsafeMemberError(f"The member {shown(raw)} names the folder itself, but is a file.")
-        key = self._admitted(path)
+        self._admit(path, key)
         if key in self._files or key in self._directories:
             self._collision(path, key)
         self._add_parents(path, key)
@@ -154,8 +169,8 @@ class Namespace:
 
     def add_directory(self, raw: bytes) -> str:
         """Take a directory's name (without the trailing slash); its normalised path. Raises as `add_file`."""
-        path = normalised(raw)
-        key = self._admitted(path)
+        path, key = _placed(raw)
+        self._admit(path, key)
         if key in self._listed or key in self._files or self._directories.get(key, path) != path:
             self._collision(path, key)
         self._add_parents(path, key)
@@ -163,14 +178,12 @@ class Namespace:
         self._directories[key] = path
         return path
 
-    def _admitted(self, path: str) -> str:
+    def _admit(self, path: str, key: str) -> None:
         self._size_left -= len(path)
         if self._size_left < 0:
             raise ArchiveTooLargeError(f"The members' names exceed their bound at {shown(path)}.")
-        key = collision_key(path)
         if _is_manifest(key):
             raise ForeignManifestError(f"The archive already has a member {shown(path)}.")
-        return key
 
     def _add_parents(self, path: str, key: str) -> None:
         while (cut := path.rfind("/")) >= 0:

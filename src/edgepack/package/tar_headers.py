@@ -48,6 +48,9 @@ _MAGICS = frozenset((b"ustar\x0000", b"ustar  \x00", bytes(8)))
 _NO_LINK = bytes(100)
 """The link's target in the header of what is no link."""
 
+_PLAIN_NUMBERS = re.compile(rb"([0-7]{11})[ \0][0-7]{11}[ \0]")
+"""Size and modification time as every tar writes them: within their bounds."""
+
 _OCTAL = re.compile(rb" *([0-7]+)[ \0]*")
 _BLANK = re.compile(rb"[ \0]*")
 
@@ -66,12 +69,26 @@ class Header(NamedTuple):
     size: int
 
 
+class _Surroundings(NamedTuple):
+    """What is the same in the headers of most members of an archive, looked at once.
+
+    Attributes:
+        kind: As in `Header`.
+        prefix: What goes in front of the name, its slash included.
+        untyped: Whether the type is the old format's NUL, and folders are told by their names.
+    """
+
+    kind: bytes
+    prefix: bytes
+    untyped: bool
+
+
 class HeaderReader:
-    """Reads header blocks. It remembers fields that repeat from member to member, which is most of the work saved."""
+    """Reads header blocks. It remembers what repeats from member to member, which is most of the work saved."""
 
     def __init__(self) -> None:
-        self._owners: set[bytes] = set()
-        self._tails: dict[bytes, bytes] = {}
+        self._surroundings: dict[bytes, _Surroundings] = {}
+        self._sums: dict[bytes, int] = {}
 
     def read(self, block: bytes) -> Header:
         """Parse one header block that is not all zeros.
@@ -81,44 +98,63 @@ class HeaderReader:
             UnsupportedMemberError: A kind of member that is refused.
         """
         checksum = block[148:156]
-        if _sum(block) - sum(checksum) + 256 != _octal(checksum):
+        expected = self._sums.get(checksum)
+        if _sum(block) != (self._expected_sum(checksum) if expected is None else expected):
             raise TarError("A tar header's checksum is wrong.")
         name = block[:100].rstrip(b"\0")
-        kind = _kind(block[156:157], name)
-        tail = block[257:]
-        prefix = self._tails.get(tail)
-        if prefix is None:
-            prefix = self._read_tail(tail, name)
-        if prefix:
-            name = prefix + b"/" + name
-        _check_type_is_clear(block, name)
-        if block[100:124] not in self._owners:
-            self._check_owner(block[100:124], name)
+        fields = block[100:124] + block[156:]
+        kind, prefix, untyped = self._surroundings.get(fields) or self._read_surroundings(fields, name)
+        name = prefix + name
+        if untyped and name.endswith(b"/"):
+            raise UnsupportedMemberError(f"The file {shown(name)} is named as folders are, and is one to some readers.")
+        numbers = _PLAIN_NUMBERS.match(block, 124)
+        if numbers is not None:
+            return Header(kind, name, int(numbers[1], 8))
         if abs(_number(block[136:148], name, "modification time")) > TIME_MAX:
             raise UnsupportedMemberError(f"The modification time of {shown(name)} is out of range.")
         return Header(kind, name, _size(block[124:136], name))
 
-    def _read_tail(self, tail: bytes, name: bytes) -> bytes:
-        magic, devices, prefix, rest = tail[:8], tail[72:88], tail[88:243], tail[243:]
-        if magic not in _MAGICS:
-            raise TarError(f"The tar header of {shown(name)} is of an unknown format {magic!r}.")
-        if rest.strip(b"\0") or (magic != b"ustar\x0000" and prefix.strip(b"\0")):
-            raise UnsupportedMemberError(f"The tar header of {shown(name)} has fields that only some readers know.")
-        for device in (devices[:8], devices[8:]):
-            if not _BLANK.fullmatch(device):
-                _number(device, name, "device number")
-        prefix = prefix.rstrip(b"\0")
-        if len(self._tails) < _REMEMBERED_MAX:
-            self._tails[tail] = prefix
-        return prefix
+    def _expected_sum(self, checksum: bytes) -> int:
+        """What the bytes of a block with this checksum add up to; the checksum itself counts as spaces in its own."""
+        value = _octal(checksum)
+        expected = value - len(checksum) * ord(" ") + sum(checksum) if value >= 0 else -1
+        if len(self._sums) < _REMEMBERED_MAX:
+            self._sums[checksum] = expected
+        return expected
 
-    def _check_owner(self, fields: bytes, name: bytes) -> None:
-        _number(fields[:8], name, "mode")
-        for start, field in ((8, "user id"), (16, "group id")):
-            if not 0 <= _number(fields[start : start + 8], name, field) <= OWNER_MAX:
-                raise UnsupportedMemberError(f"The {field} of {shown(name)} is out of range.")
-        if len(self._owners) < _REMEMBERED_MAX:
-            self._owners.add(fields)
+    def _read_surroundings(self, fields: bytes, name: bytes) -> _Surroundings:
+        owner, tail = fields[:24], fields[24:]
+        kind = _kind(tail[:1], name)
+        prefix = _read_tail(tail[101:], name)
+        name = prefix + name
+        if tail[1:101] != _NO_LINK:
+            raise UnsupportedMemberError(f"The member {shown(name)} has a link's target but is no link.")
+        _check_owner(owner, name)
+        surroundings = _Surroundings(kind, prefix, tail[:1] == b"\0")
+        if len(self._surroundings) < _REMEMBERED_MAX:
+            self._surroundings[fields] = surroundings
+        return surroundings
+
+
+def _read_tail(tail: bytes, name: bytes) -> bytes:
+    """Check what a header has from its magic on; the name's prefix."""
+    magic, devices, prefix, rest = tail[:8], tail[72:88], tail[88:243], tail[243:]
+    if magic not in _MAGICS:
+        raise TarError(f"The tar header of {shown(name)} is of an unknown format {magic!r}.")
+    if rest.strip(b"\0") or (magic != b"ustar\x0000" and prefix.strip(b"\0")):
+        raise UnsupportedMemberError(f"The tar header of {shown(name)} has fields that only some readers know.")
+    for device in (devices[:8], devices[8:]):
+        if not _BLANK.fullmatch(device):
+            _number(device, name, "device number")
+    prefix = prefix.rstrip(b"\0")
+    return prefix + b"/" if prefix else b""
+
+
+def _check_owner(fields: bytes, name: bytes) -> None:
+    _number(fields[:8], name, "mode")
+    for start, field in ((8, "user id"), (16, "group id")):
+        if not 0 <= _number(fields[start : start + 8], name, field) <= OWNER_MAX:
+            raise UnsupportedMemberError(f"The {field} of {shown(name)} is out of range.")
 
 
 _REMEMBERED_MAX = 1024
@@ -139,14 +175,6 @@ def _kind(flag: bytes, name: bytes) -> bytes:
 def _sum(block: bytes) -> int:
     """The sum of a block's bytes: of ASCII ones it stays below Adler-32's modulus, and that is ten times as fast."""
     return (adler32(block) & 0xFFFF) - 1 if block.isascii() else sum(block)
-
-
-def _check_type_is_clear(block: bytes, name: bytes) -> None:
-    """No reader takes the member for something else than its type says."""
-    if block[157:257] != _NO_LINK:
-        raise UnsupportedMemberError(f"The member {shown(name)} has a link's target but is no link.")
-    if block[156:157] == b"\0" and name.endswith(b"/"):
-        raise UnsupportedMemberError(f"The file {shown(name)} is named as folders are, and is one to some readers.")
 
 
 def _octal(field: bytes) -> int:
