@@ -1,20 +1,18 @@
 """Compressing anew what cannot be spliced: archives of several gzip members.
 
-The tar stream stays as it is, byte for byte; only its compression changes, to one deflate stream of isal's level 1.
+The tar stream stays as it is, byte for byte; only its compression changes, to one deflate stream.
 """
 
 from collections.abc import Callable, Iterable
 
 from isal import isal_zlib
 
+from edgepack.package.deflating import AdaptiveDeflater
 from edgepack.package.inflate import InflateThread
 from edgepack.package.limits import DEFAULT_LIMITS, ArchiveLimits
 from edgepack.package.scan import ArchiveScan, FileEntry, Observer, read_blocks
 from edgepack.package.source import Chunk
 from edgepack.package.tar_stream import TarReader
-
-COMPRESSION_LEVEL = 1
-"""Of isal's 0 to 3: weights hardly shrink at any, and higher ones cost time."""
 
 
 def repack(
@@ -39,7 +37,6 @@ def repack(
         ArtifactError: As for `scan_archive`.
         BaseException: What `chunks`, `observe` or `emit` raised.
     """
-    compressor = isal_zlib.compressobj(COMPRESSION_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
     size = crc32 = 0
 
     def take(piece: bytes) -> None:
@@ -48,11 +45,12 @@ def repack(
             size, crc32 = size + len(piece), isal_zlib.crc32(piece, crc32)
             emit(piece)
 
+    deflater = AdaptiveDeflater(take)
     files: list[FileEntry] = []
     inflate = InflateThread(chunks, limits)
     reader = TarReader(limits, files.append)
-    framing = read_blocks(inflate, reader, files, observe, also=lambda block: take(compressor.compress(block)))
-    take(compressor.flush())
+    framing = read_blocks(inflate, reader, files, observe, also=deflater.take)
+    deflater.finish()
     inflated = inflate.result
     assert inflated is not None
     return ArchiveScan(
