@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgepack.cli.streams import chunks_of, name_of, opened, size_of
-from edgepack.cli.terminal import printable
+from edgepack.cli.terminal import printable, table_of
 
 if TYPE_CHECKING:
     from edgepack.package.claims import CertificateClaims
@@ -94,13 +94,14 @@ def _as_json(claims: Claims) -> dict[str, Any]:
 
 
 def _print(claims: Claims) -> None:
-    if sys.stdout.isatty():
+    manifest = claims.head.manifest
+    if table_of(len(manifest.files)):
         _print_tables(claims)
     else:
-        for name, value in _facts(claims):
-            click.echo(f"{name}: {printable(value)}")
-        for file in claims.head.manifest.files:
-            click.echo(f"file: {printable(file.sha256)}  {file.size}  {printable(file.path)}")
+        sys.stdout.writelines(f"{name}: {printable(value)}\n" for name, value in _facts(claims))
+        sys.stdout.writelines(
+            f"file: {printable(file.sha256)}  {file.size}  {printable(file.path)}\n" for file in manifest.files
+        )
     click.echo(
         f"{claims.package}: NOTHING IS VERIFIED. This is what the package says of itself; `edgepack verify` checks it."
     )

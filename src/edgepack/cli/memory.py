@@ -1,4 +1,4 @@
-"""Keeping a worker small and quick: large buffers come and go in many threads, and glibc's defaults suit neither aim.
+"""Keeping workers and local commands small and quick: large buffers come and go, and glibc's defaults suit neither aim.
 
 By default each of many heaps keeps what it once had, and the size from which on a buffer is a mapping of its own, which
 costs a page fault for every 4 KiB, depends on what was freed before. A packaging job of 1 GB took 212 MB of memory.

@@ -56,7 +56,10 @@ def package_command(  # noqa: PLR0913 - one argument for each option
     """
     if as_json and out == PIPE:
         raise click.UsageError("--json and --out - both take standard output.")
+    from edgepack.cli.memory import keep_small
+
     tidy_on_sigterm()
+    keep_small()
     target = package_target(out, source)
     identity, now = _identity(name, version), datetime.now(UTC)
     with opened(source) as file:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 Report = Callable[["int | Progress"], None]
 """Told the bytes done so far."""
 
+TABLE_FILES_MAX = 1000
+"""Files of a table at most: laying one out takes half a second and 5 MB for as many; of 100,000 it took 50 s."""
+
 
 @contextmanager
 def reporting(title: str, total: int | None) -> "Iterator[Report]":
@@ -37,3 +40,8 @@ def reporting(title: str, total: int | None) -> "Iterator[Report]":
 def printable(text: str) -> str:
     """Text from an untrusted package as a terminal may show it: nothing in it steers the terminal."""
     return text if text.isprintable() else ascii(text)
+
+
+def table_of(count: int) -> bool:
+    """Whether so many files are shown as a table: on a terminal, unless they are too many."""
+    return sys.stdout.isatty() and count <= TABLE_FILES_MAX

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgepack.cli.streams import chunks_of, files, opened, size_of
-from edgepack.cli.terminal import printable, reporting
+from edgepack.cli.terminal import printable, reporting, table_of
 
 if TYPE_CHECKING:
     from edgepack.package.trust import TrustRoots
@@ -30,8 +30,10 @@ def verify_command(package: str, *, trust: str, as_json: bool) -> int:
     Exits 0 only if the signer is trusted and every byte is covered by the signature and right; 1 if not; 2 for a usage
     error.
     """
+    from edgepack.cli.memory import keep_small
     from edgepack.package.verification import verify_package
 
+    keep_small()
     roots = _trust(trust)
     with opened(package) as file, reporting("Verifying", size_of(file)) as report:
         verdict = verify_package(chunks_of(file), trust=roots, now=datetime.now(UTC), observe=report)
@@ -72,11 +74,13 @@ def _as_json(package: str, verdict: "Verdict") -> dict[str, Any]:
 
 
 def _print(package: str, verdict: "Verdict") -> None:
-    if sys.stdout.isatty():
+    if table_of(len(verdict.files)):
         _print_table(verdict)
     else:
-        for file in verdict.files:
-            click.echo(f"{_word(ok=file.ok)}  {file.sha256}  {printable(file.path)}{_because(file.problem)}")
+        sys.stdout.writelines(
+            f"{_word(ok=file.ok)}  {file.sha256}  {printable(file.path)}{_because(file.problem)}\n"
+            for file in verdict.files
+        )
     for problem in verdict.problems:
         click.echo(f"problem: {printable(problem)}", err=True)
     click.echo(_summary(package, verdict))
