@@ -15,6 +15,7 @@ from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
 from edgepack.database.records import MICROSECONDS, EdgePackagingJob
 from edgepack.jobs.attempt import Attempt, Clock
+from edgepack.jobs.checking import check_stored
 from edgepack.jobs.disk_room import DiskRoom
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED
@@ -22,7 +23,7 @@ from edgepack.jobs.presets import preset_of, publish_component
 from edgepack.jobs.progress import Checkpoint
 from edgepack.jobs.replacing import replace_holder
 from edgepack.jobs.stored import abort_uploads, remove_written
-from edgepack.jobs.transfer import PackagedObject, Signing, check_stored, package_object
+from edgepack.jobs.transfer import PackagedObject, Signing, package_object
 from edgepack.jobs.transfer_writers import Destination
 from edgepack.jobs.workflow import JobWork, Step
 from edgepack.objects.address import S3Address, parse_object_uri
