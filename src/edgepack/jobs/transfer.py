@@ -7,11 +7,13 @@ import hashlib
 import logging
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from edgepack.errors import ArtifactError
-from edgepack.jobs.transfer_parts import needs_parts, plan_copies
+from edgepack.jobs.known_archives import KnownArchive
+from edgepack.jobs.transfer_parts import MIN_PART_BYTES, needs_parts, plan_copies
 from edgepack.jobs.transfer_writers import (
     CopyingWriter,
     CopyRefusedError,
@@ -53,10 +55,12 @@ class TransferProgress:
     Attributes:
         bytes_read: Bytes of the source that have been scanned.
         bytes_total: All of them.
+        known_from: The edge packaging job that has signed the digests, if the bytes need not be scanned.
     """
 
     bytes_read: int
     bytes_total: int
+    known_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,8 @@ class PackagedObject:
         prefix_sha256: Their SHA-256, hex.
         trailer: The last 8 bytes.
         file_count: Files of the model.
+        repacked: Whether the model was compressed anew; else the package's body is the source's own.
+        known_from: The edge packaging job whose package the digests were taken from, or None: all was read.
     """
 
     info: ObjectInfo
@@ -78,6 +84,8 @@ class PackagedObject:
     prefix_sha256: str
     trailer: bytes
     file_count: int
+    repacked: bool = False
+    known_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +115,7 @@ def package_object(  # noqa: PLR0913 - keyword-only
     destination: Destination,
     signing: Signing,
     checkpoint: Callable[[TransferProgress], None],
+    find_known: Callable[[], KnownArchive | None] = lambda: None,
 ) -> PackagedObject:
     """Package an object.
 
@@ -117,6 +126,8 @@ def package_object(  # noqa: PLR0913 - keyword-only
         destination: Where the package goes.
         signing: How it is signed.
         checkpoint: Told the progress at least every half second; what it raises ends the transfer and comes out of it.
+        find_known: Called if the store can copy the source: what is known of this very version, if anything is. Then it
+            is not read.
 
     Returns:
         What was written.
@@ -129,7 +140,7 @@ def package_object(  # noqa: PLR0913 - keyword-only
         raise EmptyArchiveError(f"The model artifact {source.address} is empty: it has no bytes.")
     transfer = _Transfer(store_in, source, written_etag, destination, signing, checkpoint)
     try:
-        packaged = transfer.splice()
+        packaged = transfer.reuse(find_known) or transfer.splice()
     except CopyRefusedError as error:
         log.info("%s is uploaded instead: %s", destination.target, error.message)
         packaged = transfer.splice(copying=False)
@@ -152,11 +163,32 @@ class _Transfer:
         self._destination = destination
         self._signing = signing
         self._checkpoint = checkpoint
+        self._known_from: str | None = None
+
+    def reuse(self, find_known: Callable[[], KnownArchive | None]) -> PackagedObject | None:
+        """Have the store copy the source, and sign what is known of it; None if it cannot, or nothing is."""
+        start, end = self._body
+        known = find_known() if self._can_copy else None
+        if known is None:
+            return None
+        scan = known.scan_from(start)
+        if scan.deflate_end != end or self._trailer() != known.trailer:
+            log.info("%s is scanned anew: it is not the body that was signed", self._source.address)
+            return None
+        self._known_from = known.job_name
+        writer = self._copying_writer()
+        with aborted_on_error(writer), closing(self._held()) as chunks:
+            for chunk in chunks:
+                writer.take(memoryview(chunk))
+            writer.await_copies(self._go_on)
+            self._store_in.require_unchanged(self._source)
+            return self._finish(writer, scan)
 
     def splice(self, *, copying: bool = True) -> PackagedObject | None:
         """Put the frame around the source's own deflate bytes; None if they cannot stand as they are."""
-        start, end = self._body()
-        writer = self._splicing_writer(start, end, copying=copying)
+        self._known_from = None
+        start, end = self._body
+        writer = self._splicing_writer(copying=copying)
         with aborted_on_error(writer), closing(self._tee(writer, start, end)) as chunks:
             scan = scan_archive(chunks, observe=self._observe)
             if (scan.gzip_members, scan.deflate_start, scan.deflate_end) == (1, start, end):
@@ -169,7 +201,7 @@ class _Transfer:
         writer = UploadingWriter(self._destination, body_size=REPACKED_GROWTH * self._source.size)
         with aborted_on_error(writer), closing(self._store_in.stream(self._source)) as chunks:
             scan = repack(chunks, observe=self._observe, emit=lambda piece: writer.take(memoryview(piece)))
-            return self._finish(writer, scan)
+            return replace(self._finish(writer, scan), repacked=True)
 
     def _finish(self, writer: PackageWriter, scan: ArchiveScan) -> PackagedObject:
         # Only now, so that an archive with a fault of its own is told that fault.
@@ -183,20 +215,39 @@ class _Transfer:
             prefix_sha256=hashlib.sha256(frame.prefix).hexdigest(),
             trailer=frame.trailer,
             file_count=len(scan.files),
+            known_from=self._known_from,
         )
 
+    @cached_property
     def _body(self) -> tuple[int, int]:
         """Where the deflate bytes are, if the source is one gzip member and nothing else; the scan finds out."""
         head = self._store_in.read_range(self._source, start=0, end=GZIP_HEADER_SIZE_MAX)
         start = read_header(Source([head]).read)
         return start, max(start, self._source.size - TRAILER_SIZE)
 
-    def _splicing_writer(self, start: int, end: int, *, copying: bool) -> PackageWriter:
+    @property
+    def _can_copy(self) -> bool:
         destination = self._destination
         can_copy = destination.store.can_copy_from(self._store_in, self._source, kms_key_id=destination.kms_key_id)
-        if copying and can_copy and needs_parts(start, end):
-            return CopyingWriter(destination, source=self._source, plan=plan_copies(start, end))
-        return UploadingWriter(destination, body_size=end - start)
+        return can_copy and needs_parts(*self._body)
+
+    def _splicing_writer(self, *, copying: bool) -> PackageWriter:
+        if copying and self._can_copy:
+            return self._copying_writer()
+        start, end = self._body
+        return UploadingWriter(self._destination, body_size=end - start)
+
+    def _copying_writer(self) -> CopyingWriter:
+        return CopyingWriter(self._destination, source=self._source, plan=plan_copies(*self._body))
+
+    def _held(self) -> Generator[bytes, None, None]:
+        """The bytes that part 1 takes: all that is sent of a source which the store copies."""
+        start, _ = self._body
+        return self._store_in.stream(self._source, start=start, end=start + MIN_PART_BYTES)
+
+    def _trailer(self) -> bytes:
+        size = self._source.size
+        return self._store_in.read_range(self._source, start=size - TRAILER_SIZE, end=size)
 
     def _tee(self, writer: PackageWriter, start: int, end: int) -> Generator[bytes, None, None]:
         position = 0
@@ -212,4 +263,5 @@ class _Transfer:
         self._checkpoint(TransferProgress(progress.bytes_read, self._source.size))
 
     def _go_on(self) -> None:
-        self._checkpoint(TransferProgress(self._source.size, self._source.size))
+        read = MIN_PART_BYTES if self._known_from else self._source.size
+        self._checkpoint(TransferProgress(read, self._source.size, self._known_from))
