@@ -374,8 +374,8 @@ def test_a_source_that_is_not_the_body_that_was_signed_is_read(
 ) -> None:
     right = known(jobs)
     assert right is not None
-    coverage = msgspec.structs.replace(right.head.coverage, **{member: getattr(right.head.coverage, member) - 1})
-    wrong = replace(right, head=replace(right.head, coverage=coverage))
+    coverage = msgspec.structs.replace(right.coverage, **{member: getattr(right.coverage, member) - 1})
+    wrong = replace(right, coverage=coverage)
     monkeypatch.setattr("edgepack.jobs.edge_packaging.find_known", lambda *_, **__: wrong)
     jobs.run("second")
     jobs.assert_scanned("second")

@@ -24,7 +24,8 @@ from edgepack.package.errors import SignatureError
 from edgepack.package.gzip_format import TRAILER_SIZE, trailer
 from edgepack.package.head import VerifiedHead, verify_head
 from edgepack.package.limits import MANIFEST_SIZE_MAX, MIB
-from edgepack.package.scan import ArchiveScan
+from edgepack.package.scan import ArchiveScan, FileEntry
+from edgepack.package.statement import Coverage
 from edgepack.package.trust import TrustRoots
 
 log = logging.getLogger(__name__)
@@ -39,11 +40,13 @@ class KnownArchive:
 
     Attributes:
         job_name: The edge packaging job that made the package.
-        head: The package's head; its signature holds.
+        files: Its regular files, in archive order.
+        coverage: What else was signed of it.
     """
 
     job_name: str
-    head: VerifiedHead
+    files: tuple[FileEntry, ...]
+    coverage: Coverage
 
     def scan_from(self, deflate_start: int) -> ArchiveScan:
         """What a scan of the archive would find.
@@ -51,9 +54,9 @@ class KnownArchive:
         Args:
             deflate_start: Offset in the archive of the first deflate byte.
         """
-        signed = self.head.coverage
+        signed = self.coverage
         return ArchiveScan(
-            files=self.head.manifest.files,
+            files=self.files,
             deflate_start=deflate_start,
             deflate_end=deflate_start + signed.deflate_size,
             deflate_crc32=signed.deflate_crc32,
@@ -65,7 +68,7 @@ class KnownArchive:
     @property
     def trailer(self) -> bytes:
         """The archive's last bytes: CRC-32 and size of its tar stream."""
-        return trailer(self.head.coverage.tar_crc32, self.head.coverage.tar_size)
+        return trailer(self.coverage.tar_crc32, self.coverage.tar_size)
 
 
 def source_fingerprint(source: ObjectInfo) -> str | None:
@@ -119,10 +122,11 @@ def find_known(  # noqa: PLR0913 - keyword-only
     if job is None or answer is None:
         return None
     try:
-        return KnownArchive(job_name=job.name, head=_read_head(store, job, answer, trust=trust, now=now))
+        head = _read_head(store, job, answer, trust=trust, now=now)
     except (ArtifactError, StoreError) as error:
         log.info("%s is scanned anew: the package of %s does not serve: %s", source.address, job.arn, error.message)
         return None
+    return KnownArchive(job_name=job.name, files=head.manifest.files, coverage=head.coverage)
 
 
 class _Promised(msgspec.Struct, frozen=True, rename="pascal"):
