@@ -1,18 +1,20 @@
 """Migrations lead to the declared schema; rows are written with their answers, or not at all."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from edgepack.database import executors, outputs, schema
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database, DatabaseUnavailableError
-from edgepack.database.migrate import upgrade
+from edgepack.database.migrate import alembic_config, upgrade
 from edgepack.database.point_reads import PointRead
 from rows import packaging_row
 
@@ -36,6 +38,21 @@ def test_the_replayed_migrations_equal_the_declared_schema(database: Database) -
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:
     upgrade(database)
+
+
+def test_jobs_of_the_first_schema_survive_the_next_ones(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    with database.write() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(sa.insert(schema.edge_packaging_jobs).values(**packaging_row("a")))
+    upgrade(database)
+    with database.read() as connection:
+        job = edge_packaging_jobs.named(connection, "000000000000", "a")
+    assert job is not None
+    assert (job.name, job.source_fingerprint) == ("a", None)
+    database.close()
 
 
 def test_an_answer_follows_its_row(database: Database) -> None:

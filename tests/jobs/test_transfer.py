@@ -17,13 +17,12 @@ import pytest
 
 from edgepack.errors import EdgepackError
 from edgepack.jobs import transfer_parts
+from edgepack.jobs.checking import StoredPackageError, check_stored
 from edgepack.jobs.transfer import (
     PackagedObject,
     Signing,
     SourceReplacedError,
-    StoredPackageError,
     TransferProgress,
-    check_stored,
     package_object,
 )
 from edgepack.jobs.transfer_writers import Destination

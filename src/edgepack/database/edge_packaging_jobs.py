@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy.engine import RowMapping
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
 
 from edgepack.contract.edge_packaging_jobs import (
     DescribeEdgePackagingJobResponse,
@@ -70,3 +71,21 @@ edge_packaging_jobs: JobTable[EdgePackagingJob] = JobTable(
     schema.edge_packaging_jobs, schema.edge_packaging_job_answers, read=read, answer=answer
 )
 """Queries over edge packaging jobs."""
+
+_row = schema.edge_packaging_jobs.c
+_packaged_from = (
+    sa.select(schema.edge_packaging_jobs)
+    .where(
+        _row.account_id == sa.bindparam("account"),
+        _row.source_fingerprint == sa.bindparam("fingerprint"),
+        _row.status == "COMPLETED",
+    )
+    .order_by(_row.id.desc())
+    .limit(1)
+)
+
+
+def packaged_from(connection: Connection, account_id: str, fingerprint: str) -> EdgePackagingJob | None:
+    """The account's newest job whose package stands and has this source's bytes for its body."""
+    row = connection.execute(_packaged_from, {"account": account_id, "fingerprint": fingerprint}).mappings().first()
+    return None if row is None else read(row)

@@ -58,10 +58,12 @@ edge_packaging_jobs = sa.Table(
     sa.Column("workflow_id", sa.String(64), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="1"),
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("source_fingerprint", sa.String(64)),
     sa.Index(None, "account_id", "name", unique=True),
     sa.Index(None, "account_id", "created_at"),
     sa.Index(None, "account_id", "modified_at"),
     sa.Index(None, "account_id", "model_name"),
+    sa.Index(None, "account_id", "source_fingerprint"),
     sa.Index(None, "account_id", "status"),
     sa.Index(None, "workflow_id", unique=True),
 )

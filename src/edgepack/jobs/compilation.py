@@ -103,7 +103,7 @@ class _Run:
         self._replaces = work.store.find(target)
         source = work.store.head(parse_object_uri(_input(attempt.job.request).s3_uri))
         work.room.require(source.size)
-        self._checkpoint = Checkpoint(attempt, report=lambda _fraction: work.room.require())
+        self._checkpoint = Checkpoint(attempt, report=work.room.require)
         if compiler.copies_archive:
             self._pass_through(source)
             return

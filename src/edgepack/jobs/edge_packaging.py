@@ -4,6 +4,7 @@ Scanning, hashing, signing and writing are one step, because they share one pass
 once, and the parts of the package are on their way while it is being hashed (docs/adr/0003).
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -14,15 +15,18 @@ from edgepack.database import components
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
 from edgepack.database.records import MICROSECONDS, EdgePackagingJob
+from edgepack.errors import StoreError
 from edgepack.jobs.attempt import Attempt, Clock
+from edgepack.jobs.checking import check_stored
 from edgepack.jobs.disk_room import DiskRoom
 from edgepack.jobs.engine import EDGE_PACKAGING_QUEUE, EDGE_PACKAGING_WORKFLOW
+from edgepack.jobs.known_archives import find_known, source_fingerprint
 from edgepack.jobs.lifecycle import COMPLETED
 from edgepack.jobs.presets import preset_of, publish_component
 from edgepack.jobs.progress import Checkpoint
 from edgepack.jobs.replacing import replace_holder
 from edgepack.jobs.stored import abort_uploads, remove_written
-from edgepack.jobs.transfer import PackagedObject, Signing, check_stored, package_object
+from edgepack.jobs.transfer import PackagedObject, Signing, TransferProgress, package_object
 from edgepack.jobs.transfer_writers import Destination
 from edgepack.jobs.workflow import JobWork, Step
 from edgepack.objects.address import S3Address, parse_object_uri
@@ -31,6 +35,8 @@ from edgepack.objects.store import ObjectStore
 from edgepack.package.manifest import ModelIdentity, TargetPlatform
 from edgepack.package.signature import Signer
 from edgepack.package.trust import TrustRoots
+
+log = logging.getLogger(__name__)
 
 
 class EdgePackagingWork(JobWork[EdgePackagingJob]):
@@ -91,7 +97,10 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
 class _Run:
     """The steps of one attempt, and what each leaves for the next."""
 
+    _source: ObjectInfo
+    _progress: TransferProgress
     _packaged: PackagedObject
+    _fingerprint: str | None
     _preset: EdgePresetDeploymentOutput | None = None
 
     def __init__(self, work: EdgePackagingWork, attempt: Attempt[EdgePackagingJob]) -> None:
@@ -105,7 +114,13 @@ class _Run:
         replaces = work.store.find(target)
         source = work.store.head(parse_object_uri(job.compiled_model.artifact_uri))
         work.room.require(source.size)
-        checkpoint = Checkpoint(attempt, report=lambda fraction: self._report(source, fraction))
+        self._source = source
+        checkpoint = Checkpoint(attempt, report=self._report)
+
+        def tell(progress: TransferProgress) -> None:
+            self._progress = progress
+            checkpoint()
+
         self._packaged = package_object(
             store_in=work.store,
             source=source,
@@ -120,7 +135,10 @@ class _Run:
                 upload_closed=attempt.forget_upload,
             ),
             signing=Signing(identity=_identity(job), signer=work.signer, signed_at=self._now()),
-            checkpoint=lambda progress: checkpoint(progress.bytes_read / max(1, progress.bytes_total)),
+            checkpoint=tell,
+            find_known=lambda: find_known(
+                work.database, work.store, source, account_id=job.account_id, trust=work.trust, now=self._now()
+            ),
         )
 
     def check(self) -> None:
@@ -132,6 +150,7 @@ class _Run:
             now=self._now(),
             kms_key_id=self._attempt.job.output_config.kms_key_id or None,
         )
+        self._fingerprint = self._lasting_fingerprint()
 
     def publish(self) -> None:
         job = self._attempt.job
@@ -146,6 +165,7 @@ class _Run:
         self._attempt.change(
             to=COMPLETED,
             status_message=_completed_message(self._packaged),
+            source_fingerprint=self._fingerprint,
             within=lambda connection: replace_holder(connection, place, by=arn, stands=True, now=now),
             outcome={
                 "model_artifact": self._packaged.info.address.uri,
@@ -157,10 +177,21 @@ class _Run:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._work.clock() / MICROSECONDS, UTC)
 
-    def _report(self, source: ObjectInfo, fraction: float) -> None:
+    def _lasting_fingerprint(self) -> str | None:
+        """The source's fingerprint, if the body is the source's own and has not been written since it was looked at."""
+        fingerprint = None if self._packaged.repacked else source_fingerprint(self._source)
+        if fingerprint is None:
+            return None
+        try:
+            self._work.store.require_unchanged(self._source)
+        except StoreError as error:
+            log.info("%s will be scanned anew if it is packaged again: %s", self._source.address, error.message)
+            return None
+        return fingerprint
+
+    def _report(self) -> None:
         self._work.room.require()
-        message = f"Packaging: {100 * fraction:.0f} % of {source.size} bytes read."
-        self._attempt.advance(status_message=message)
+        self._attempt.advance(status_message=_progress_message(self._progress))
 
 
 def target_of(job: EdgePackagingJob) -> S3Address:
@@ -184,6 +215,22 @@ def _platform(platform: contract.TargetPlatform | None) -> TargetPlatform | None
     return TargetPlatform(os=platform.os, arch=platform.arch, accelerator=platform.accelerator)
 
 
+def _progress_message(progress: TransferProgress) -> str:
+    if progress.known_from is not None:
+        return (
+            f"Packaging: the store copies the model's {progress.bytes_total} bytes; their digests are those that edge "
+            f"packaging job {progress.known_from!r} signed for the same object version."
+        )
+    percent = 100 * progress.bytes_read / max(1, progress.bytes_total)
+    return f"Packaging: {percent:.0f} % of {progress.bytes_total} bytes read."
+
+
 def _completed_message(packaged: PackagedObject) -> str:
     files = f"{packaged.file_count} file{'s' if packaged.file_count != 1 else ''}"
-    return f"Packaged and signed {files}; the stored package of {packaged.info.size} bytes has been checked."
+    message = f"Packaged and signed {files}; the stored package of {packaged.info.size} bytes has been checked."
+    if packaged.known_from is None:
+        return message
+    return (
+        f"{message} The model was not read anew: its digests are those that edge packaging job {packaged.known_from!r} "
+        "signed for the same object version."
+    )

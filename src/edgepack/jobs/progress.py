@@ -16,7 +16,7 @@ class Checkpoint:
 
     Args:
         attempt: Whose chunks they are.
-        report: Called about every second with the progress, a fraction of 1; writes it to the job's row, say.
+        report: Called about every second; writes the progress to the job's row, say.
         monotonic: Seconds.
     """
 
@@ -24,7 +24,7 @@ class Checkpoint:
         self,
         attempt: Attempt[Any],
         *,
-        report: Callable[[float], None],
+        report: Callable[[], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._attempt = attempt
@@ -32,11 +32,8 @@ class Checkpoint:
         self._monotonic = monotonic
         self._checked_at = self._reported_at = monotonic()
 
-    def __call__(self, fraction: float = 0.0) -> None:
+    def __call__(self) -> None:
         """Go on, or not.
-
-        Args:
-            fraction: How much is done, 0 to 1.
 
         Raises:
             JobStoppedError: The job is STOPPING.
@@ -48,4 +45,4 @@ class Checkpoint:
             self._attempt.require_running()
         if now - self._reported_at >= REPORT_SECONDS:
             self._reported_at = now
-            self._report(fraction)
+            self._report()

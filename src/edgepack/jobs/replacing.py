@@ -66,7 +66,13 @@ def _tell_edge_packaging_job(connection: Connection, arn: ResourceArn, message: 
     preset = shown.get(PRESET)
     kept = {} if preset is None else {"preset_deployment_output": msgspec.convert(preset, EdgePresetDeploymentOutput)}
     edge_packaging_jobs.change(
-        connection, job.id, expected={COMPLETED}, outcome=kept, status_message=message, modified_at=now
+        connection,
+        job.id,
+        expected={COMPLETED},
+        outcome=kept,
+        status_message=message,
+        source_fingerprint=None,
+        modified_at=now,
     )
 
 

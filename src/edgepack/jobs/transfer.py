@@ -4,15 +4,16 @@ The source is read once, by ranges, and inflated once. What the store can copy i
 """
 
 import hashlib
-import hmac
 import logging
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
-from edgepack.errors import ArtifactError, StoreError
-from edgepack.jobs.transfer_parts import needs_parts, plan_copies
+from edgepack.errors import ArtifactError
+from edgepack.jobs.known_archives import KnownArchive
+from edgepack.jobs.transfer_parts import MIN_PART_BYTES, needs_parts, plan_copies
 from edgepack.jobs.transfer_writers import (
     CopyingWriter,
     CopyRefusedError,
@@ -21,32 +22,23 @@ from edgepack.jobs.transfer_writers import (
     UploadingWriter,
     aborted_on_error,
 )
-from edgepack.objects.info import ObjectInfo, is_key
+from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
 from edgepack.package.assembly import PackageFrame, frame_package
 from edgepack.package.errors import EmptyArchiveError
 from edgepack.package.gzip_format import TRAILER_SIZE, read_header
-from edgepack.package.head import verify_head
 from edgepack.package.limits import GZIP_HEADER_SIZE_MAX
 from edgepack.package.manifest import ModelIdentity
 from edgepack.package.repack import repack
 from edgepack.package.scan import ArchiveScan, Progress, scan_archive
 from edgepack.package.signature import Signer
 from edgepack.package.source import Source
-from edgepack.package.trust import TrustRoots
 
 log = logging.getLogger(__name__)
 
 REPACKED_GROWTH = 3
 """How much larger an archive may become by repacking, which settles the size of parts: level 1 made source text 1.2
 times as large as level 9 does, weights no larger, one line repeated for ever 2.1 times."""
-
-
-class StoredPackageError(StoreError):
-    """What the store holds is not the package that was written."""
-
-    code = "StoredPackageDiffers"
-    advice = "Look whether something else writes to the output location, then create the job again."
 
 
 class SourceReplacedError(ArtifactError):
@@ -63,10 +55,12 @@ class TransferProgress:
     Attributes:
         bytes_read: Bytes of the source that have been scanned.
         bytes_total: All of them.
+        known_from: The edge packaging job that has signed the digests, if the bytes need not be scanned.
     """
 
     bytes_read: int
     bytes_total: int
+    known_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +74,8 @@ class PackagedObject:
         prefix_sha256: Their SHA-256, hex.
         trailer: The last 8 bytes.
         file_count: Files of the model.
+        repacked: Whether the model was compressed anew; else the package's body is the source's own.
+        known_from: The edge packaging job whose package the digests were taken from, or None: all was read.
     """
 
     info: ObjectInfo
@@ -88,6 +84,8 @@ class PackagedObject:
     prefix_sha256: str
     trailer: bytes
     file_count: int
+    repacked: bool = False
+    known_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +115,7 @@ def package_object(  # noqa: PLR0913 - keyword-only
     destination: Destination,
     signing: Signing,
     checkpoint: Callable[[TransferProgress], None],
+    find_known: Callable[[], KnownArchive | None] = lambda: None,
 ) -> PackagedObject:
     """Package an object.
 
@@ -127,6 +126,8 @@ def package_object(  # noqa: PLR0913 - keyword-only
         destination: Where the package goes.
         signing: How it is signed.
         checkpoint: Told the progress at least every half second; what it raises ends the transfer and comes out of it.
+        find_known: Called if the store can copy the source: what is known of this very version, if anything is. Then it
+            is not read.
 
     Returns:
         What was written.
@@ -139,7 +140,7 @@ def package_object(  # noqa: PLR0913 - keyword-only
         raise EmptyArchiveError(f"The model artifact {source.address} is empty: it has no bytes.")
     transfer = _Transfer(store_in, source, written_etag, destination, signing, checkpoint)
     try:
-        packaged = transfer.splice()
+        packaged = transfer.reuse(find_known) or transfer.splice()
     except CopyRefusedError as error:
         log.info("%s is uploaded instead: %s", destination.target, error.message)
         packaged = transfer.splice(copying=False)
@@ -162,11 +163,32 @@ class _Transfer:
         self._destination = destination
         self._signing = signing
         self._checkpoint = checkpoint
+        self._known_from: str | None = None
+
+    def reuse(self, find_known: Callable[[], KnownArchive | None]) -> PackagedObject | None:
+        """Have the store copy the source, and sign what is known of it; None if it cannot, or nothing is."""
+        start, end = self._body
+        known = find_known() if self._can_copy else None
+        if known is None:
+            return None
+        scan = known.scan_from(start)
+        if scan.deflate_end != end or self._trailer() != known.trailer:
+            log.info("%s is scanned anew: it is not the body that was signed", self._source.address)
+            return None
+        self._known_from = known.job_name
+        writer = self._copying_writer()
+        with aborted_on_error(writer), closing(self._held()) as chunks:
+            for chunk in chunks:
+                writer.take(memoryview(chunk))
+            writer.await_copies(self._go_on)
+            self._store_in.require_unchanged(self._source)
+            return self._finish(writer, scan)
 
     def splice(self, *, copying: bool = True) -> PackagedObject | None:
         """Put the frame around the source's own deflate bytes; None if they cannot stand as they are."""
-        start, end = self._body()
-        writer = self._splicing_writer(start, end, copying=copying)
+        self._known_from = None
+        start, end = self._body
+        writer = self._splicing_writer(copying=copying)
         with aborted_on_error(writer), closing(self._tee(writer, start, end)) as chunks:
             scan = scan_archive(chunks, observe=self._observe)
             if (scan.gzip_members, scan.deflate_start, scan.deflate_end) == (1, start, end):
@@ -179,7 +201,7 @@ class _Transfer:
         writer = UploadingWriter(self._destination, body_size=REPACKED_GROWTH * self._source.size)
         with aborted_on_error(writer), closing(self._store_in.stream(self._source)) as chunks:
             scan = repack(chunks, observe=self._observe, emit=lambda piece: writer.take(memoryview(piece)))
-            return self._finish(writer, scan)
+            return replace(self._finish(writer, scan), repacked=True)
 
     def _finish(self, writer: PackageWriter, scan: ArchiveScan) -> PackagedObject:
         # Only now, so that an archive with a fault of its own is told that fault.
@@ -194,20 +216,39 @@ class _Transfer:
             prefix_sha256=hashlib.sha256(prefix).hexdigest(),
             trailer=frame.trailer,
             file_count=len(scan.files),
+            known_from=self._known_from,
         )
 
+    @cached_property
     def _body(self) -> tuple[int, int]:
         """Where the deflate bytes are, if the source is one gzip member and nothing else; the scan finds out."""
         head = self._store_in.read_range(self._source, start=0, end=GZIP_HEADER_SIZE_MAX)
         start = read_header(Source([head]).read)
         return start, max(start, self._source.size - TRAILER_SIZE)
 
-    def _splicing_writer(self, start: int, end: int, *, copying: bool) -> PackageWriter:
+    @property
+    def _can_copy(self) -> bool:
         destination = self._destination
         can_copy = destination.store.can_copy_from(self._store_in, self._source, kms_key_id=destination.kms_key_id)
-        if copying and can_copy and needs_parts(start, end):
-            return CopyingWriter(destination, source=self._source, plan=plan_copies(start, end))
-        return UploadingWriter(destination, body_size=end - start)
+        return can_copy and needs_parts(*self._body)
+
+    def _splicing_writer(self, *, copying: bool) -> PackageWriter:
+        if copying and self._can_copy:
+            return self._copying_writer()
+        start, end = self._body
+        return UploadingWriter(self._destination, body_size=end - start)
+
+    def _copying_writer(self) -> CopyingWriter:
+        return CopyingWriter(self._destination, source=self._source, plan=plan_copies(*self._body))
+
+    def _held(self) -> Generator[bytes, None, None]:
+        """The bytes that part 1 takes: all that is sent of a source which the store copies."""
+        start, _ = self._body
+        return self._store_in.stream(self._source, start=start, end=start + MIN_PART_BYTES)
+
+    def _trailer(self) -> bytes:
+        size = self._source.size
+        return self._store_in.read_range(self._source, start=size - TRAILER_SIZE, end=size)
 
     def _tee(self, writer: PackageWriter, start: int, end: int) -> Generator[bytes, None, None]:
         position = 0
@@ -223,64 +264,5 @@ class _Transfer:
         self._checkpoint(TransferProgress(progress.bytes_read, self._source.size))
 
     def _go_on(self) -> None:
-        self._checkpoint(TransferProgress(self._source.size, self._source.size))
-
-
-def check_stored(
-    store: ObjectStore, packaged: PackagedObject, *, trust: TrustRoots, now: datetime, kms_key_id: str | None
-) -> None:
-    """Read back what the store has, before anybody is told that it is there.
-
-    The body needs no second reading: its size is checked, the store took it under checksums, and every byte of it is
-    covered by the signature, so that whoever loads it finds any change.
-
-    Args:
-        store: Where the package was written.
-        packaged: What was written.
-        trust: The root that the signature must lead to.
-        now: Aware time.
-        kms_key_id: The key that the object must be encrypted under, or None.
-
-    Raises:
-        StoredPackageError: Something differs.
-        ArtifactError: The signature does not hold.
-        StoreError: The store could not be read.
-    """
-    found = store.head(packaged.info.address)
-    _check_object(found, packaged.info)
-    _check_encryption(found, kms_key_id)
-    prefix = store.read_range(found, start=0, end=packaged.prefix_size)
-    trailer = store.read_range(found, start=found.size - TRAILER_SIZE, end=found.size)
-    if not hmac.compare_digest(hashlib.sha256(prefix).hexdigest(), packaged.prefix_sha256):
-        raise StoredPackageError(
-            f"The first {packaged.prefix_size} bytes of {found.address} are not those written there."
-        )
-    if not hmac.compare_digest(trailer, packaged.trailer):
-        raise StoredPackageError(f"The last {TRAILER_SIZE} bytes of {found.address} are not those written there.")
-    verify_head(prefix, trust=trust, now=now)
-
-
-def _check_object(found: ObjectInfo, written: ObjectInfo) -> None:
-    differences = [
-        f"{name} {there!r} instead of {wanted!r}"
-        for name, there, wanted in (
-            ("size", found.size, written.size),
-            ("ETag", found.etag, written.etag),
-            # Not every store tells the version of what it has just completed.
-            ("version", found.version_id, written.version_id or found.version_id),
-            ("mark", found.mark, written.mark),
-        )
-        if there != wanted
-    ]
-    if differences:
-        raise StoredPackageError(f"{found.address} is not the object written there: {', '.join(differences)}.")
-
-
-def _check_encryption(found: ObjectInfo, kms_key_id: str | None) -> None:
-    if kms_key_id is None or (found.kms_key_id is not None and is_key(found.kms_key_id, asked=kms_key_id)):
-        return
-    under = "no KMS key" if found.kms_key_id is None else f"the KMS key {found.kms_key_id!r}"
-    raise StoredPackageError(
-        f"The store encrypted {found.address} under {under} instead of {kms_key_id!r}.",
-        advice="Use a store with KMS, or leave KmsKeyId out.",
-    )
+        read = MIN_PART_BYTES if self._known_from else self._source.size
+        self._checkpoint(TransferProgress(read, self._source.size, self._known_from))

@@ -238,7 +238,7 @@ class CopyingWriter:
         """See `PackageWriter`."""
         self._upload.upload_part(1, prefix + self._held)
         self._upload.upload_part(self._plan.last_number, trailer)
-        _await(self._copies, go_on)
+        self.await_copies(go_on)
         self._pool.shutdown()
         go_on()
         return self._destination.complete(self._upload)
@@ -247,6 +247,17 @@ class CopyingWriter:
         """See `PackageWriter`."""
         self._pool.shutdown(cancel_futures=True)
         self._destination.abort(self._upload)
+
+    def await_copies(self, go_on: Callable[[], None]) -> None:
+        """Wait until the store has copied everything.
+
+        Args:
+            go_on: Called meanwhile; may raise to stop.
+
+        Raises:
+            StoreError: The store refused or failed.
+        """
+        _await(self._copies, go_on)
 
     def _copy(self, part: PartRange) -> None:
         try:

@@ -1,7 +1,8 @@
 """What is known of a stored object, pinned to the very version that was looked at."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from edgepack.objects.address import S3Address
@@ -52,6 +53,7 @@ class ObjectInfo:
         version_id: The version's id where the bucket keeps versions.
         kms_key_id: The KMS key that encrypts it, as the store names it, or None.
         mark: The mark that an edgepack job has left on it, or None.
+        written_at: When it was written, by the store's clock, in seconds since the epoch; None if that was not told.
     """
 
     address: S3Address
@@ -60,6 +62,16 @@ class ObjectInfo:
     version_id: str | None = None
     kms_key_id: str | None = None
     mark: Mark | None = None
+    written_at: int | None = field(default=None, compare=False)
+
+    @property
+    def lasting_version(self) -> str | None:
+        """The version's id, if the store holds these very bytes under it until they are deleted; else None.
+
+        The version "null" is what a bucket holds that keeps no versions (yet, or any more): it can be overwritten.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
+        """
+        return self.version_id if self.version_id not in {"", "null"} else None
 
     @property
     def pin(self) -> dict[str, Any]:
@@ -77,7 +89,12 @@ def info_from_head(address: S3Address, answer: Mapping[str, Any]) -> ObjectInfo:
         version_id=answer.get("VersionId"),
         kms_key_id=answer.get("SSEKMSKeyId"),
         mark=_mark(answer.get("Metadata", {})),
+        written_at=_seconds(answer.get("LastModified")),
     )
+
+
+def _seconds(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp())
 
 
 def _mark(metadata: Mapping[str, str]) -> Mark | None:

@@ -95,6 +95,20 @@ class ObjectStore:
         except ObjectNotFoundError:
             return None
 
+    def require_unchanged(self, info: ObjectInfo) -> None:
+        """Look at a version once more: it has not been written since it was looked at.
+
+        Raises:
+            ObjectChangedError: It has been.
+            ObjectNotFoundError: The version, or its bucket, is there no more.
+            ObjectStoreError: Any other failure.
+        """
+        with translated(info.address, "look again at"):
+            answer = self._client.head_object(Bucket=info.address.bucket, Key=info.address.key, **info.pin)
+        found = info_from_head(info.address, answer)
+        if (found, found.written_at) != (info, info.written_at):
+            raise ObjectChangedError(f"{info.address} was written anew while it was being read.")
+
     def stream(self, info: ObjectInfo, *, start: int = 0, end: int | None = None) -> Generator[bytes, None, None]:
         """Read a version's bytes from `start` up to `end` (not included) in order; see `reading.stream_ranges`.
 
