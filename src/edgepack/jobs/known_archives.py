@@ -138,8 +138,7 @@ class _Promised(msgspec.Struct, frozen=True, rename="pascal"):
 def _read_head(
     store: ObjectStore, job: EdgePackagingJob, answer: bytes, *, trust: TrustRoots, now: datetime
 ) -> VerifiedHead:
-    signature = msgspec.json.decode(answer, type=_Promised).model_signature.encode()
-    bundle = open_bundle(signature)
+    bundle = open_bundle(msgspec.json.decode(answer, type=_Promised).model_signature.encode())
     _require_valid_signer(bundle, trust, now)
     package = store.head(S3Address(job.output_bucket, job.output_key))
     prefix_size = package.size - TRAILER_SIZE - bundle.statement.predicate.edgepack.deflate_size
@@ -147,7 +146,7 @@ def _read_head(
         raise SignatureError(f"{package.address} has another size than was signed.")
     head = verify_head(store.read_range(package, start=0, end=prefix_size), trust=trust, now=now)
     # Another package in its place may be signed by the same root: only the job's own says what the job has packaged.
-    if bytes(head.manifest.signature) != signature:
+    if (head.signature, head.coverage) != (bundle.signature, bundle.statement.predicate.edgepack):
         raise SignatureError(f"{package.address} carries another signature than the job has described.")
     return head
 
