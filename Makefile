@@ -40,7 +40,7 @@ vpath %.lock tests/clients benchmarks fuzz
 demo: $(READY) ## package a real model end to end: upload, compile, package, describe, verify, predict
 	@$(BIN)/python scripts/demo.py
 
-test: $(READY) $(CLIENTS) check ## everything that must hold: style, types, architecture, then the whole test suite
+test: $(READY) $(CLIENTS) $(FUZZER) check ## everything that must hold: style, types, architecture, then the whole test suite
 	@echo "==> tests"
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest
@@ -59,7 +59,7 @@ check: $(READY) ## style, types, generated documentation and the house's rules
 	@$(BIN)/lint-imports --no-cache > .import-linter.log || { cat .import-linter.log; exit 1; }
 
 unit: $(READY) ## the tests that need no server and no other client: seconds
-	@$(BIN)/pytest -m "not server and not clients" -n 2
+	@$(BIN)/pytest -m "not server and not clients and not fuzzers" -n 2
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff format --quiet .
