@@ -47,13 +47,6 @@ def test_more_or_less_of_it_is_refused(large: bytes, trust: TrustRoots, blocks: 
         assert not verdict.ok
 
 
-@pytest.mark.parametrize("offset", [-1, -3, -5, -10])
-def test_every_byte_of_it_counts(large: bytes, trust: TrustRoots, offset: int) -> None:
-    altered = bytearray(large)
-    altered[model_start(large, LARGE) + offset] ^= 0x01
-    assert not verify_package([bytes(altered)], trust=trust, now=NOW).ok
-
-
 def test_small_packages_have_none(signer: FileSigner, trust: TrustRoots) -> None:
     frame, deflate = framed(SMALL, signer)
     assert len(deflate) < ALIGNED_FROM
