@@ -4,9 +4,10 @@ Sources: POSIX.1-2017 pax, "pax Header Block"; the GNU tar manual, "Basic Tar Fo
 """
 
 import re
+import unicodedata
 from typing import NamedTuple
 
-from edgepack.package.errors import TarError, UnsupportedMemberError, shown
+from edgepack.package.errors import TarError, UnsafeMemberError, UnsupportedMemberError, shown
 from edgepack.package.tar_headers import OWNER_MAX, TIME_MAX
 
 _PAX_IGNORED = frozenset(
@@ -23,9 +24,14 @@ _PAX_TIME = re.compile(rb"-?([0-9]{1,20})(?:\.[0-9]{1,20})?")
 _PAX_OWNERS = frozenset(("uid", "gid"))
 _PAX_OWNER = re.compile(rb"([0-9]{1,20})")
 _PAX_NAMES = frozenset(("uname", "gname"))
-_PAX_LENGTH = re.compile(rb"[1-9][0-9]{0,7}")
+_PAX_LENGTH = re.compile(rb"[1-9][0-9]{0,5}")
+"""Bytes of one record; bsdtar reads no longer ones than these."""
+
 _INNER_CHARSET = b" hdrcharset="
 """What Python's reader takes for a record wherever it stands, inside of other records too."""
+
+_LENIENT_OCTAL = re.compile(rb"[\s\0]*\+?([0-7]+)")
+"""A number in a header, as the most lenient reader takes it."""
 
 _UTF8_CHARSET = "ISO-IR 10646 2000 UTF-8"
 
@@ -47,6 +53,7 @@ def read_pax(data: bytes, name: bytes) -> Overrides:
     Raises:
         TarError: A record is malformed, repeated or contradicts itself.
         UnsupportedMemberError: A keyword that changes the member in ways that are refused, or is unknown.
+        UnsafeMemberError: The path is one that some reader writes otherwise.
     """
     path: bytes | None = None
     size: int | None = None
@@ -57,9 +64,20 @@ def read_pax(data: bytes, name: bytes) -> Overrides:
             size = _pax_size(value, name)
         else:
             _check_pax_keyword(keyword, value, name)
-    if path is not None and (not path or b"\0" in path):
-        raise TarError(f"The extended header {shown(name)} gives an empty path or one with a NUL in it.")
+    if path is not None:
+        _check_pax_path(path, name)
     return Overrides(path, size)
+
+
+def _check_pax_path(path: bytes, name: bytes) -> None:
+    if not path or b"\0" in path:
+        raise TarError(f"The extended header {shown(name)} gives an empty path or one with a NUL in it.")
+    text = path.decode("utf-8", "replace")
+    if not unicodedata.is_normalized("NFC", text):
+        raise UnsafeMemberError(
+            f"The extended header {shown(name)} gives the path {shown(path)}, which is not in Unicode's composed form "
+            "(NFC): bsdtar would write it so."
+        )
 
 
 def check_global_pax(data: bytes, name: bytes) -> None:
@@ -84,10 +102,10 @@ def _pax_records(data: bytes, name: bytes) -> dict[str, bytes]:
         end = position + int(length) if space and _PAX_LENGTH.fullmatch(length) else 0
         record = data[position + len(length) + 1 : end]
         keyword, equals, value = record[:-1].partition(b"=")
-        if end > len(data) or not record.endswith(b"\n") or not equals or not keyword:
+        if end > len(data) or not record.endswith(b"\n") or not equals or not keyword or b"\0" in keyword:
             raise TarError(f"The extended header {shown(name)} has a malformed record.")
         decoded = _pax_text(keyword, name)
-        if _INNER_CHARSET in value:
+        if _INNER_CHARSET in record:
             raise UnsupportedMemberError(f"The extended header {shown(name)} has a character set in {shown(decoded)}.")
         if decoded in records:
             raise TarError(f"The extended header {shown(name)} sets {shown(decoded)} twice.")
@@ -140,3 +158,25 @@ def read_long_name(data: bytes, name: bytes) -> Overrides:
     if not text or b"\0" in text:
         raise TarError(f"The GNU long name {shown(name)} is empty or has a NUL in it.")
     return Overrides(text, None)
+
+
+def check_opening(block: bytes, name: bytes) -> None:
+    """Check a content that readers without pax take for further members, for its size is in a pax header only.
+
+    They must fail on it: neither find a header there, nor the end, which busybox sees in empty names.
+
+    Args:
+        block: The content's first 512 bytes.
+        name: The file's, for messages.
+
+    Raises:
+        UnsupportedMemberError: Some reader may go on there, or stop without a word.
+    """
+    stored = _LENIENT_OCTAL.match(block[148:156])
+    rest = block[:148] + b" " * 8 + block[156:]
+    sums = {sum(rest), sum(byte - (byte & 0x80) * 2 for byte in rest)}
+    if not block[0] or (stored is not None and int(stored[1], 8) in sums):
+        raise UnsupportedMemberError(
+            f"The file {shown(name)}, whose size only an extended header has, begins with a zero byte or as a header "
+            "does, and is something else to readers without such headers: pack it with `tar --format=gnu`."
+        )

@@ -20,6 +20,9 @@ from edgepack.package.limits import COMPONENT_SIZE_MAX, NAME_SIZE_MAX
 MANIFEST_NAME = "sagemaker_edge_manifest"
 """The manifest's member name, as the devices' software expects it (no extension)."""
 
+_MANIFEST_KEYS = re.compile(MANIFEST_NAME + r"(?:/|\Z)|sagema~[0-9](?:/|\Z)")
+"""The manifest as a collision key; on Windows it has a second, short name, under which it could be overwritten."""
+
 _PLAIN = re.compile(rb"(?:\./)?([A-Za-z0-9_+-]+(?:[./][A-Za-z0-9_+-]+)*)")
 """Names that need no further look: relative, ASCII, no component that begins or ends with a dot, or is empty."""
 
@@ -110,7 +113,7 @@ def _lower(path: str) -> str:
 
 
 def _is_manifest(key: str) -> bool:
-    return key.startswith(MANIFEST_NAME) and key.partition("/")[0] == MANIFEST_NAME
+    return key.startswith("sagema") and _MANIFEST_KEYS.match(key) is not None
 
 
 def check_replaced(raw: bytes) -> None:

@@ -10,7 +10,7 @@ from edgepack.package.errors import (
     UnsupportedMemberError,
     shown,
 )
-from edgepack.package.extended_headers import Overrides, check_global_pax, read_long_name, read_pax
+from edgepack.package.extended_headers import Overrides, check_global_pax, check_opening, read_long_name, read_pax
 from edgepack.package.limits import EXTENDED_HEADER_SIZE_MAX, ArchiveLimits
 from edgepack.package.names import Namespace, check_replaced
 from edgepack.package.tar_headers import (
@@ -61,6 +61,7 @@ class Members:
         self._overrides: Overrides | None = None
         self._extended: Header | None = None
         self._after_global = False
+        self._unsized: bytes | None = None
         self._directories = 0
         self.files = 0
         self.headers = 0
@@ -104,6 +105,15 @@ class Members:
         else:
             self._overrides = read_pax(data, header.name)
 
+    def check_opening(self, block: bytes) -> None:
+        """Take the first block of a file of more bytes than `HEADER_SIZE_FIELD_MAX`.
+
+        Raises:
+            UnsupportedMemberError: Readers by whom it is no file's content take it for a header, or for the end.
+        """
+        if self._unsized is not None:
+            check_opening(block, self._unsized)
+
     def _take_zero_block(self) -> None:
         if self._overrides is not None or self._after_global:
             raise TarError("The archive ends with an extended header that belongs to no member.")
@@ -142,6 +152,8 @@ class Members:
             raise TarError(f"The member {shown(name)} has a NUL in its name.")
         if size > self._limits.tar_size:
             raise ArchiveTooLargeError(f"The member {shown(name)} claims {size} bytes.")
+        if size > HEADER_SIZE_FIELD_MAX:
+            self._unsized = name if size != header.size else None
         return name, size
 
     def _directory(self, header: Header) -> Member:
@@ -167,7 +179,7 @@ class Members:
 
 def _agreed_size(name: bytes, in_header: int, in_extended_header: int) -> int:
     """A member's size, said twice. Readers without pax (busybox) go by the header, and would find other members."""
-    if in_header != in_extended_header <= HEADER_SIZE_FIELD_MAX:
+    if in_header != in_extended_header and (in_header or in_extended_header <= HEADER_SIZE_FIELD_MAX):
         raise UnsupportedMemberError(
             f"The member {shown(name)} has {in_header} bytes by one header and {in_extended_header} by another."
         )

@@ -12,7 +12,7 @@ import msgspec
 
 from edgepack.package.errors import EmptyArchiveError, NotTarError, TarError, TrailingDataError, TruncatedError
 from edgepack.package.limits import KIB, ArchiveLimits
-from edgepack.package.tar_headers import BLOCK_SIZE, DIRECTORY, FILE
+from edgepack.package.tar_headers import BLOCK_SIZE, DIRECTORY, FILE, HEADER_SIZE_FIELD_MAX
 from edgepack.package.tar_members import END_BLOCKS, Member, Members
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class TarReader:
         self._partial = b""
         self._extended_data = bytearray()
         self._file: tuple[str, int, _Hash] | None = None
+        self._opening: bytearray | None = None
         self._body_left = 0
         self._padding_left = 0
         self.size = 0
@@ -168,6 +169,7 @@ class TarReader:
         contents = self._contents
         if kind == FILE:
             self._file = (path, size, sha256())
+            self._opening = bytearray() if size > HEADER_SIZE_FIELD_MAX else None
             if contents is not None:
                 contents.begin(path, size)
             if not size:
@@ -180,6 +182,8 @@ class TarReader:
         self._body_left -= len(part)
         if self._file is not None:
             self._file[2].update(part)
+            if self._opening is not None:
+                self._take_opening(self._opening, part)
             if self._contents is not None:
                 self._contents.write(part)
         else:
@@ -188,6 +192,12 @@ class TarReader:
         if not self._body_left:
             self._end_body()
         return position + len(part)
+
+    def _take_opening(self, opening: bytearray, part: memoryview) -> None:
+        opening += part[: BLOCK_SIZE - len(opening)]
+        if len(opening) == BLOCK_SIZE:
+            self._members.check_opening(bytes(opening))
+            self._opening = None
 
     def _end_body(self) -> None:
         if self._file is None:
