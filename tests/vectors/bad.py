@@ -23,7 +23,7 @@ from models import tar_gz
 from package.conftest import IDENTITY, NOW
 from package.making import NO_AUTHORITY, SIGNS, Forgery, Holder, authority, forged, framed, package_of, usage
 from package.splicing import spliced
-from package.tar_blocks import END, content, header, patched
+from package.tar_blocks import END, content, extended, header, patched, record
 from package.test_forgeries import MANIFESTS, STATEMENTS, covering
 from vectors.good import PLAIN, PLAIN_TAR
 
@@ -189,13 +189,18 @@ def _signed_though_hostile(signer: Signer) -> Iterator[Bad]:
     for name, members in tars.items():
         yield Bad(f"holds-{name}", 8, "", _signed(members + END, signer))
     yield Bad("holds-no-end", 8, "", _signed(header("b", 3) + content(b"abc"), signer))
+    short, charset = "SAGEMA~1", extended(record("SCHILY.xattr.9 hdrcharset", "BINARY"))
+    uncomposed = _signed(extended(record("path", "a\u0308")) + header("b") + END, signer, "a\u0308")
+    yield Bad("holds-a-pax-path-that-is-not-composed", 8, "composed", uncomposed)
+    yield Bad("holds-a-character-set-in-a-keyword", 8, "character set", _signed(charset + header("b") + END, signer))
+    yield Bad("holds-the-manifest-s-short-name", 8, short, _signed(header(short) + END, signer, short))
 
 
-def _signed(tar: bytes, signer: Signer) -> bytes:
-    """A package that says the truth about a tar that cannot be scanned."""
+def _signed(tar: bytes, signer: Signer, path: str = "b") -> bytes:
+    """A package that says the truth about a tar that cannot be scanned, of one empty file."""
     archive = gzip.compress(tar, mtime=0)
     deflate = archive[10:-8]
-    entry = FileEntry("b", hashlib.sha256(b"").hexdigest(), 0)
+    entry = FileEntry(path, hashlib.sha256(b"").hexdigest(), 0)
     scan = ArchiveScan(
         files=(entry,),
         deflate_start=10,

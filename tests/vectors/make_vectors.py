@@ -3,7 +3,8 @@
     PYTHONPATH=tests .venv/bin/python tests/vectors/make_vectors.py FOLDER
 
 Run it into an empty folder to add vectors, and copy the new ones: those that were published stay as they are, since a
-signature once published is verified for ever. Keys are made anew each time and thrown away.
+signature once published is verified for ever. Keys are made anew each time and thrown away, so that new vectors come
+with what they trust, under another name: `root-2.pem` was the second time's root.
 """
 
 import datetime as dt
