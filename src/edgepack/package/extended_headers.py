@@ -8,6 +8,7 @@ import unicodedata
 from typing import NamedTuple
 
 from edgepack.package.errors import TarError, UnsafeMemberError, UnsupportedMemberError, shown
+from edgepack.package.limits import NAME_SIZE_MAX
 from edgepack.package.tar_headers import OWNER_MAX, TIME_MAX
 
 _PAX_IGNORED = frozenset(
@@ -72,8 +73,8 @@ def read_pax(data: bytes, name: bytes) -> Overrides:
 def _check_pax_path(path: bytes, name: bytes) -> None:
     if not path or b"\0" in path:
         raise TarError(f"The extended header {shown(name)} gives an empty path or one with a NUL in it.")
-    text = path.decode("utf-8", "replace")
-    if not unicodedata.is_normalized("NFC", text):
+    # Longer ones, on which this would take long, are refused as names.
+    if len(path) <= NAME_SIZE_MAX and not unicodedata.is_normalized("NFC", path.decode("utf-8", "replace")):
         raise UnsafeMemberError(
             f"The extended header {shown(name)} gives the path {shown(path)}, which is not in Unicode's composed form "
             "(NFC): bsdtar would write it so."
