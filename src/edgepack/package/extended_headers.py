@@ -76,8 +76,8 @@ def _check_pax_path(path: bytes, name: bytes) -> None:
     # Longer ones, on which this would take long, are refused as names.
     if len(path) <= NAME_SIZE_MAX and not unicodedata.is_normalized("NFC", path.decode("utf-8", "replace")):
         raise UnsafeMemberError(
-            f"The extended header {shown(name)} gives the path {shown(path)}, which is not in Unicode's composed form "
-            "(NFC): bsdtar would write it so."
+            f"The extended header {shown(name)} gives the path {shown(path)} not in Unicode's composed form (NFC), in "
+            "which bsdtar writes it: rename the file, or pack it with `tar --format=gnu`."
         )
 
 
