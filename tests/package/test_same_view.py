@@ -1,13 +1,15 @@
 """Whatever edgepack accepts, every other reader unpacks as the same files: nothing hides from the signature."""
 
+from collections.abc import Iterable
 from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from edgepack.errors import ArtifactError
-from edgepack.package.scan import scan_archive
+from edgepack.package.scan import ArchiveScan, scan_archive
 from package.odd_archives import READ, REFUSED
+from package.splicing import chunked
 from package.tar_mixtures import archives
 from package.tar_readers import PYTHON, Reader, View, as_packaged, programs
 
@@ -48,6 +50,19 @@ def test_odd_archives_that_are_refused(name: str) -> None:
         scan_archive([REFUSED[name]()])
     assert caught.value.message
     assert caught.value.advice
+
+
+@pytest.mark.parametrize("size", [1, 7, 513])
+def test_it_makes_no_difference_how_the_bytes_arrive(size: int) -> None:
+    def found(chunks: Iterable[bytes]) -> ArchiveScan | str:
+        try:
+            return scan_archive(chunks)
+        except ArtifactError as error:
+            return f"{error.code}: {error.message}"
+
+    for name, make in (READ | REFUSED).items():
+        archive = make()
+        assert found(chunked(archive, size)) == found([archive]), name
 
 
 @patient(max_examples=400)
