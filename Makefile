@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 CLIENTS := .venvs/awscli/.installed .venvs/sagemaker/.installed
 PEERS := .venvs/moto/.installed
+PLOTS := .venvs/plots/.installed
 FUZZER := .venvs/atheris/.installed
 FUZZ_SECONDS := 60
 RUN_FUZZER := PYTHONPATH=src:tests:fuzz .venvs/atheris/bin/python fuzz
@@ -14,7 +15,7 @@ RUN_BENCHMARK := PYTHONPATH=tests $(BIN)/python benchmarks
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check unit format bench bench-quick lock docs fuzz clean
+.PHONY: help install demo test check unit format bench bench-quick bench-memory lock docs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -77,6 +78,9 @@ bench-quick: $(READY) $(PEERS) ## the same with 64 MB and fewer rounds: about 3 
 	@$(RUN_BENCHMARK)/package.py --quick
 	@$(RUN_BENCHMARK)/job.py --quick
 	@$(RUN_BENCHMARK)/describe.py --quick
+
+bench-memory: $(READY) $(PLOTS) ## measure memory up to 8 GB and 200,000 files, and draw it: about 10 minutes, 17 GB of disk
+	@$(RUN_BENCHMARK)/memory.py
 
 fuzz: $(FUZZER) ## look for archives and packages that break the reader and the verifier, FUZZ_SECONDS (60) each
 	@mkdir -p .fuzz/archive .fuzz/package
