@@ -69,17 +69,19 @@ format: $(READY) ## format the code
 docs: $(READY) ## write the generated parts of the documentation anew
 	@$(BIN)/python scripts/compatibility.py
 
-bench: $(READY) $(PEERS) ## measure packaging, jobs and Describe against their floors, 64 MB and 1 GB: about 40 minutes
+bench: $(READY) $(PEERS) $(PLOTS) ## measure packaging, memory, jobs and Describe against their floors: about 50 minutes
 	@$(RUN_BENCHMARK)/package.py
+	@$(RUN_BENCHMARK)/memory.py
 	@$(RUN_BENCHMARK)/job.py
 	@$(RUN_BENCHMARK)/describe.py
 
-bench-quick: $(READY) $(PEERS) ## the same with 64 MB and fewer rounds: about 3 minutes
+bench-quick: $(READY) $(PEERS) ## the same with small models and fewer rounds: about 3 minutes
 	@$(RUN_BENCHMARK)/package.py --quick
+	@$(RUN_BENCHMARK)/memory.py --quick
 	@$(RUN_BENCHMARK)/job.py --quick
 	@$(RUN_BENCHMARK)/describe.py --quick
 
-bench-memory: $(READY) $(PLOTS) ## measure memory up to 8 GB and 200,000 files, and draw it: about 10 minutes, 17 GB of disk
+bench-memory: $(READY) $(PLOTS) ## of these, only memory, up to 8 GB (on 17 GB of disk) and 200,000 files; draws it
 	@$(RUN_BENCHMARK)/memory.py
 
 fuzz: $(FUZZER) ## look for archives and packages that break the reader and the verifier, FUZZ_SECONDS (60) each

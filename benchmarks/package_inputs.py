@@ -13,7 +13,7 @@ import argparse
 import os
 import shutil
 import subprocess
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,10 @@ def json_bytes(random: np.random.Generator, count: int) -> bytes:
     return (text * -(-count // len(text)))[:count]
 
 
+SMALL_SORTS = {"json": json_bytes, "f32": float32_bytes, "q8": random_bytes}
+"""Sorts of small files by the ending of their names."""
+
+
 def write_weights(path: Path, kind: str, size: int) -> None:
     """Write one file."""
     random = np.random.default_rng(size)
@@ -66,23 +70,22 @@ def write_weights(path: Path, kind: str, size: int) -> None:
 def write_small_files(folder: Path, size: int) -> None:
     """Write many files, `size` bytes together."""
     random = np.random.default_rng(size)
-    pools = [make(random, SMALL_POOL) for make in (json_bytes, float32_bytes, random_bytes)]
-    endings = ("json", "f32", "q8")
-    count = size // SMALL_SIZE
-    # In pairs, so that the sum comes out.
-    differences = np.repeat(random.integers(SMALL_SIZE // 2, size=-(-count // 2)), 2)[:count]
-    differences[1::2] *= -1
-    starts = random.integers(SMALL_POOL - 2 * SMALL_SIZE, size=count) & ~3
-    if count % 2:
-        differences[-1] = 0
-    numbers = iter(range(count))
-    while some := list(islice(numbers, FILES_PER_FOLDER)):
-        inside = folder / f"part-{some[0] // FILES_PER_FOLDER:04}"
-        inside.mkdir()
-        for number in some:
-            sort, start = number % len(pools), int(starts[number])
-            data = pools[sort][start : start + SMALL_SIZE + int(differences[number])]
-            (inside / f"tensor-{number:06}.{endings[sort]}").write_bytes(data)
+    pools = [(ending, make(random, SMALL_POOL)) for ending, make in SMALL_SORTS.items()]
+    sizes = small_sizes(random, size // SMALL_SIZE)
+    starts = random.integers((SMALL_POOL - 2 * SMALL_SIZE) // 4, size=len(sizes)) * 4
+    for number, (length, start) in enumerate(zip(sizes, starts, strict=True)):
+        inside = folder / f"part-{number // FILES_PER_FOLDER:04}"
+        if number % FILES_PER_FOLDER == 0:
+            inside.mkdir()
+        ending, pool = pools[number % len(pools)]
+        (inside / f"tensor-{number:06}.{ending}").write_bytes(pool[start : start + length])
+
+
+def small_sizes(random: np.random.Generator, count: int) -> list[int]:
+    """Sizes of small files; each second one has too little what the one before has too much."""
+    differences = random.integers(SMALL_SIZE // 2, size=-(-count // 2))
+    pairs = ((SMALL_SIZE + int(each), SMALL_SIZE - int(each)) for each in differences)
+    return list(chain.from_iterable(pairs))[:count]
 
 
 def compress(source: Path, target: Path) -> None:
