@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 CLIENTS := .venvs/awscli/.installed .venvs/sagemaker/.installed
 PEERS := .venvs/moto/.installed
+PLOTS := .venvs/plots/.installed
 FUZZER := .venvs/atheris/.installed
 FUZZ_SECONDS := 60
 RUN_FUZZER := PYTHONPATH=src:tests:fuzz .venvs/atheris/bin/python fuzz
@@ -14,7 +15,7 @@ RUN_BENCHMARK := PYTHONPATH=tests $(BIN)/python benchmarks
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check unit format bench bench-quick lock docs fuzz clean
+.PHONY: help install demo test check unit format bench bench-quick bench-memory lock docs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -68,15 +69,20 @@ format: $(READY) ## format the code
 docs: $(READY) ## write the generated parts of the documentation anew
 	@$(BIN)/python scripts/compatibility.py
 
-bench: $(READY) $(PEERS) ## measure packaging, jobs and Describe against their floors, 64 MB and 1 GB: about 40 minutes
+bench: $(READY) $(PEERS) $(PLOTS) ## measure packaging, memory, jobs and Describe against their floors: about 50 minutes
 	@$(RUN_BENCHMARK)/package.py
+	@$(RUN_BENCHMARK)/memory.py
 	@$(RUN_BENCHMARK)/job.py
 	@$(RUN_BENCHMARK)/describe.py
 
-bench-quick: $(READY) $(PEERS) ## the same with 64 MB and fewer rounds: about 3 minutes
+bench-quick: $(READY) $(PEERS) ## the same with small models and fewer rounds: about 3 minutes
 	@$(RUN_BENCHMARK)/package.py --quick
+	@$(RUN_BENCHMARK)/memory.py --quick
 	@$(RUN_BENCHMARK)/job.py --quick
 	@$(RUN_BENCHMARK)/describe.py --quick
+
+bench-memory: $(READY) $(PLOTS) ## of these, only memory, up to 8 GB (on 17 GB of disk) and 200,000 files; draws it
+	@$(RUN_BENCHMARK)/memory.py
 
 fuzz: $(FUZZER) ## look for archives and packages that break the reader and the verifier, FUZZ_SECONDS (60) each
 	@mkdir -p .fuzz/archive .fuzz/package

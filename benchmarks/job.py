@@ -3,8 +3,11 @@
 Everything is measured in one run, in turn: figures of different runs do not compare. The store is the embedded one; it
 shares the machine's cores with the worker.
 
-* floor: `openssl dgst -sha256` of the uncompressed tar: every byte must be hashed once.
+* floor: hashing or inflating every byte, whichever takes longer (floors.py).
 * curl: one GET of the model from the store: every byte must be read once.
+* curl + floor: the sum of the two, what one pass through the store is measured against.
+* in one pass: the transfer of an edge packaging job without the service around it (transfer.py). The model is read
+  once; *copied*: the store copies it on its side; *sent*: every byte is sent.
 * store's copy: the store copies the model in parts, asked by boto3, and nothing else happens.
 * compilation job: `{"compiler": "none"}`; the worker reads, checks and sends every byte.
 * edge packaging job: the worker reads, hashes and signs; the store copies the model's bytes itself.
@@ -18,138 +21,62 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import boto3.s3.transfer
-import psutil  # type: ignore[import-untyped]  # has no stubs
 
-from driving import BUCKET, create_compilation, create_packaging, describe_compilation, describe_packaging
-from harness import FINAL, RunningServer, start_server
+from driving import BUCKET
+from floors import COMMANDS, floor_of
+from harness import RunningServer, start_server
+from job_runs import SOURCE, Run, command, compilation, one_pass, packaging, timed, worker_of
 from reporting import goal_line, heading, machine, say
 
 MB = 1024 * 1024
 INPUTS = Path(__file__).with_name("package_inputs.py")
-KINDS = ("random", "float32")
+KINDS = ("random", "float32", "small")
 SIZES, QUICK_SIZES = (64, 1024), (64,)
 ROUNDS, QUICK_ROUNDS = 3, 1
 
 MEMORY_GOAL = 150
 """Peak resident MB of a worker, at any size."""
 
-SOURCE = "in/model.tar.gz"
-FLOOR, CURL, COPY = "openssl dgst -sha256 (floor)", "curl GET", "store's copy"
+SOURCE_KEY = SOURCE.removeprefix(f"s3://{BUCKET}/")
+CURL, CURL_AND_FLOOR, COPY = "curl GET", "curl + floor", "store's copy"
+COPIED, SENT = "in one pass: copied", "in one pass: sent"
 COMPILATION, PACKAGING = "compilation job", "edge packaging job"
-RESET_PEAK = "5"
-"""What /proc/PID/clear_refs takes to forget the peak of the resident memory (proc_pid_clear_refs(5))."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """One thing, done once.
-
-    Attributes:
-        seconds: Wall time.
-        cpu_seconds: CPU time of the worker; 0 for what is not a job.
-        peak_mb: Peak resident MB of the worker, likewise.
-    """
-
-    seconds: float
-    cpu_seconds: float = 0.0
-    peak_mb: float = 0.0
-
-
-def worker_of(server: RunningServer) -> psutil.Process:
-    """The server's only worker."""
-    (worker,) = (each for each in psutil.Process(server.process.pid).children() if "worker" in each.cmdline())
-    return worker
-
-
-def timed(work: Callable[[], object]) -> Run:
-    """Do what is not a job."""
-    start = time.perf_counter()
-    work()
-    return Run(time.perf_counter() - start)
-
-
-def command(*words: str) -> Run:
-    """Run a command."""
-    return timed(lambda: subprocess.run(words, check=True, stdout=subprocess.DEVNULL))
-
-
-def watched(worker: psutil.Process, start: Callable[[], Any], describe: Callable[[], dict[str, Any]], kind: str) -> Run:
-    """Run a job to its end and watch its worker.
-
-    Args:
-        worker: Who runs it.
-        start: Creates the job.
-        describe: Describes it.
-        kind: `Compilation` or `EdgePackaging`, as the members of its description begin.
-    """
-    status = f"{kind}JobStatus"
-    Path(f"/proc/{worker.pid}/clear_refs").write_text(RESET_PEAK)
-    before = worker.cpu_times()
-    start()
-    while (found := describe())[status] not in FINAL:
-        time.sleep(0.1)
-    if found[status] != "COMPLETED":
-        raise SystemExit(f"the job failed: {found}")
-    after = worker.cpu_times()
-    return Run(
-        (found["LastModifiedTime"] - found["CreationTime"]).total_seconds(),
-        after.user + after.system - before.user - before.system,
-        _peak_mb(worker),
-    )
-
-
-def _peak_mb(worker: psutil.Process) -> float:
-    lines = Path(f"/proc/{worker.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-
-
-def measure(server: RunningServer, folder: Path, rounds: int) -> dict[str, list[Run]]:
+def measure(server: RunningServer, folder: Path, kind: str, rounds: int) -> dict[str, list[Run]]:
     """Do everything in turn, `rounds` times."""
-    s3, worker = server.client("s3"), worker_of(server)
+    s3, worker, floor = server.client("s3"), worker_of(server), floor_of(kind)
     once = boto3.s3.transfer.TransferConfig(preferred_transfer_client="classic")
-    s3.upload_file(str(folder / "model.tar.gz"), BUCKET, SOURCE, Config=once)
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": SOURCE})
-    runs: dict[str, list[Run]] = {FLOOR: [], CURL: [], COPY: [], COMPILATION: [], PACKAGING: []}
+    s3.upload_file(str(folder / "model.tar.gz"), BUCKET, SOURCE_KEY, Config=once)
+    source = {"Bucket": BUCKET, "Key": SOURCE_KEY}
+    url = s3.generate_presigned_url("get_object", Params=source)
+    names = (floor, CURL, COPIED, SENT, COPY, COMPILATION, PACKAGING)
+    runs: dict[str, list[Run]] = {name: [] for name in names}
     for number in range(rounds):
         name = f"{folder.name}-{number}".replace("_", "-")
-        runs[FLOOR].append(command("openssl", "dgst", "-sha256", str(folder / "model.tar")))
+        runs[floor].append(command(*COMMANDS[floor], folder=folder))
         runs[CURL].append(command("curl", "--silent", "--fail", "--output", "/dev/null", url))
-        runs[COPY].append(timed(lambda: s3.copy({"Bucket": BUCKET, "Key": SOURCE}, BUCKET, "copied", Config=once)))
+        runs[COPIED].append(one_pass(server, f"{name}-copied"))
+        runs[SENT].append(one_pass(server, f"{name}-sent", "--send"))
+        runs[COPY].append(timed(lambda: s3.copy(source, BUCKET, "copied", Config=once)))
         runs[COMPILATION].append(compilation(server, worker, name))
         runs[PACKAGING].append(packaging(server, worker, name))
-        for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
-            if found["Key"] != SOURCE:
-                s3.delete_object(Bucket=BUCKET, Key=found["Key"])
+        remove_results(s3)
         say("  " + ", ".join(f"{what}: {done[-1].seconds:.2f} s" for what, done in runs.items()))
     return runs
 
 
-def compilation(server: RunningServer, worker: psutil.Process, name: str) -> Run:
-    """One compilation job."""
-    uri = f"s3://{BUCKET}/{SOURCE}"
-    return watched(
-        worker,
-        lambda: create_compilation(server, name, uri),
-        lambda: describe_compilation(server, name),
-        "Compilation",
-    )
-
-
-def packaging(server: RunningServer, worker: psutil.Process, name: str) -> Run:
-    """One edge packaging job."""
-    return watched(
-        worker,
-        lambda: create_packaging(server, name, name),
-        lambda: describe_packaging(server, name),
-        "EdgePackaging",
-    )
+def remove_results(s3: Any) -> None:
+    """Delete everything but the model."""
+    for found in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        if found["Key"] != SOURCE_KEY:
+            s3.delete_object(Bucket=BUCKET, Key=found["Key"])
 
 
 def medians(runs: Sequence[Run]) -> Run:
@@ -157,17 +84,37 @@ def medians(runs: Sequence[Run]) -> Run:
     return Run(*(statistics.median(figures) for figures in zip(*(asdict(run).values() for run in runs), strict=True)))
 
 
-def report(runs: dict[str, list[Run]]) -> str:
+def report(kind: str, runs: dict[str, list[Run]]) -> str:
     """One model's figures as Markdown, and whether the goal is met."""
     measured = {what: medians(each) for what, each in runs.items()}
-    floor = measured[FLOOR].seconds
-    lines = ["| | seconds | x floor | worker CPU s | worker peak MB | runs |", "|---|--:|--:|--:|--:|--:|"]
+    floor = measured[floor_of(kind)].seconds
+    both = floor + measured[CURL].seconds
+    lines = [
+        f"| | seconds | x floor ({floor_of(kind)}) | x {CURL_AND_FLOOR} | CPU s | peak MB | runs |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
     for what, run in measured.items():
-        worker = f"{run.cpu_seconds:.2f} | {run.peak_mb:.0f}" if run.peak_mb else " | "
-        lines.append(f"| {what} | {run.seconds:.2f} | {run.seconds / floor:.2f} | {worker} | {len(runs[what])} |")
+        process = f"{run.cpu_seconds:.2f} | {run.peak_mb:.0f}" if run.peak_mb else " | "
+        ratios = f"{run.seconds / floor:.2f} | {run.seconds / both:.2f}"
+        lines.append(f"| {what} | {run.seconds:.2f} | {ratios} | {process} | {len(runs[what])} |")
+        if what == CURL:
+            lines.append(f"| {CURL_AND_FLOOR} | {both:.2f} | {both / floor:.2f} | 1.00 | | | |")
     peak = max(run.peak_mb for each in runs.values() for run in each)
     lines += ["", goal_line("peak memory, at most", peak, MEMORY_GOAL, "MB", met=peak <= MEMORY_GOAL)]
     return "\n".join(lines)
+
+
+def measured_model(parent: Path, kind: str, megabytes: int, rounds: int) -> dict[str, list[Run]]:
+    """Make a model and a server, measure, and remove both."""
+    say(f"{kind}, {megabytes} MB")
+    with tempfile.TemporaryDirectory(prefix="edgepack-bench-", dir=parent) as name:
+        subprocess.run([sys.executable, str(INPUTS), name, kind, str(megabytes * MB)], check=True)
+        server = start_server(Path(name) / "data", "--workers", "1")
+        try:
+            server.client("s3").create_bucket(Bucket=BUCKET)
+            return measure(server, Path(name), kind, rounds)
+        finally:
+            server.stop()
 
 
 def main() -> None:
@@ -188,19 +135,11 @@ def main() -> None:
         print(heading("Jobs"))
     for megabytes in sizes:
         for kind in arguments.kinds:
-            say(f"{kind}, {megabytes} MB")
-            with tempfile.TemporaryDirectory(prefix="edgepack-bench-", dir=arguments.dir) as name:
-                subprocess.run([sys.executable, str(INPUTS), name, kind, str(megabytes * MB)], check=True)
-                server = start_server(Path(name) / "data", "--workers", "1")
-                try:
-                    server.client("s3").create_bucket(Bucket=BUCKET)
-                    runs = measure(server, Path(name), rounds)
-                finally:
-                    server.stop()
+            runs = measured_model(arguments.dir, kind, megabytes, rounds)
             rows = {what: [asdict(run) for run in each] for what, each in runs.items()}
             everything.append({"kind": kind, "megabytes": megabytes, "measured": rows})
             if not arguments.json:
-                print(f"\n## {megabytes} MB of {kind} weights\n\n{report(runs)}", flush=True)
+                print(f"\n## {megabytes} MB, {kind}\n\n{report(kind, runs)}", flush=True)
     if arguments.json:
         print(json.dumps({"machine": machine(), "measured": everything}, indent=2))
 
