@@ -17,8 +17,9 @@ from msgspec.structs import replace
 
 from cli.running import EDGEPACK, Ran, edgepack, on_terminal
 from edgepack.keys.signing import FileSigner
+from edgepack.package.canonical import canonical_json
 from edgepack.package.entry import manifest_entry, prefix_pieces
-from edgepack.package.manifest import Manifest, canonical_json
+from edgepack.package.manifest import Manifest
 from models import tar_gz
 from package.conftest import NOW
 from package.making import SIGNS, Forgery, Holder, authority, forged, framed, holder, package_of

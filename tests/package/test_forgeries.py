@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from edgepack.keys.signing import FileSigner
 from edgepack.package import errors
 from edgepack.package.assembly import frame_package
-from edgepack.package.manifest import Manifest, TargetPlatform, canonical_json, decode_manifest
+from edgepack.package.canonical import canonical_json
+from edgepack.package.manifest import Manifest, TargetPlatform, decode_manifest
 from edgepack.package.scan import ArchiveScan, scan_archive
 from edgepack.package.statement import Resource, Serialization, Statement, Subject, SubjectDigest, root_digest
 from edgepack.package.trust import TrustRoots

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from edgepack.package import bundle, gzip_format
 from edgepack.package.assembly import frame_package, package_trailer
+from edgepack.package.canonical import canonical_json
 from edgepack.package.entry import manifest_entry, prefix_pieces
-from edgepack.package.manifest import Manifest, canonical_json
+from edgepack.package.manifest import Manifest
 from edgepack.package.scan import ArchiveScan, FileEntry, scan_archive
 from edgepack.package.signature import P256_ORDER, Signer
 from models import tar_gz

@@ -75,7 +75,7 @@ def _read(package: str, file: FileIO) -> Claims:
 
 
 def _as_json(claims: Claims) -> dict[str, Any]:
-    from edgepack.package.manifest import canonical_json
+    from edgepack.package.canonical import canonical_json
 
     head = claims.head
     return {

@@ -7,8 +7,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from edgepack.package.canonical import Encoded, canonical_json, is_made_of
 from edgepack.package.errors import SignatureError, SigningError
-from edgepack.package.manifest import Encoded, canonical_json, is_made_of
 from edgepack.package.signature import Signer, key_hint, load_public_key, low_s, verifies
 from edgepack.package.statement import ClosedStruct, Statement, check_statement
 

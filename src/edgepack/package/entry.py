@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import msgspec
 
 from edgepack.package import gzip_format
+from edgepack.package.canonical import encode_canonical_into
 from edgepack.package.errors import ManifestError
 from edgepack.package.limits import MANIFEST_SIZE_MAX
-from edgepack.package.manifest import Manifest, encode_canonical_into
+from edgepack.package.manifest import Manifest
 from edgepack.package.names import MANIFEST_NAME
 from edgepack.package.source import Source
 from edgepack.package.tar_headers import BLOCK_SIZE

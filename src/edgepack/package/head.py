@@ -10,17 +10,11 @@ from isal import isal_zlib
 
 from edgepack.package import gzip_format
 from edgepack.package.bundle import OpenedBundle, open_bundle
+from edgepack.package.canonical import canonical_json
 from edgepack.package.entry import check_entry, content_of, read_entry
 from edgepack.package.errors import ManifestError, SignatureError
 from edgepack.package.inflate import Seed
-from edgepack.package.manifest import (
-    Manifest,
-    ManifestBody,
-    ModelIdentity,
-    canonical_json,
-    decode_manifest,
-    signature_in,
-)
+from edgepack.package.manifest import Manifest, ManifestBody, ModelIdentity, decode_manifest, signature_in
 from edgepack.package.signature import verifies
 from edgepack.package.source import Source
 from edgepack.package.statement import Coverage, check_resources

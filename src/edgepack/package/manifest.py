@@ -1,7 +1,6 @@
-"""The manifest: what stands in `sagemaker_edge_manifest`, and the one way to spell it as bytes.
+"""The manifest: what stands in `sagemaker_edge_manifest`.
 
-JSON in canonical form (RFC 8785 restricted to strings, integers, arrays and objects: sorted keys, no white space,
-UTF-8), and a closed schema: a member that this version does not know is refused, so that nothing in it goes unseen.
+A closed schema: a member that this version does not know is refused, so that nothing in it goes unseen.
 """
 
 import re
@@ -10,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
+from edgepack.package.canonical import Encoded, canonical_json, is_made_of
 from edgepack.package.errors import IdentityError, ManifestError
-from edgepack.package.limits import KIB
 from edgepack.package.tar_stream import FileEntry
 
 SCHEMA_VERSION = "1.0"
@@ -19,12 +18,6 @@ SCHEMA_VERSION = "1.0"
 
 IDENTITY_TEXT_MAX = 255
 """Characters of one identity value: the widest of the limits that the edge packaging API sets on them."""
-
-COMPARED_BYTES = 64 * KIB
-"""Bytes compared at once: they stay in the processor's cache, and a comparison of whole views is ten times as slow."""
-
-Encoded = bytes | bytearray | memoryview | msgspec.Raw
-"""JSON as bytes."""
 
 _IDENTITY_TEXT = re.compile(r"[^\x00-\x1f\x7f]+")
 
@@ -170,24 +163,6 @@ class _Signed(msgspec.Struct):
 
 _Shape = TypeVar("_Shape", _Signed, Manifest)
 
-_encoder = msgspec.json.Encoder(order="deterministic")
-
-
-def canonical_json(value: object) -> bytes:
-    """The one spelling of a structure: keys sorted, no white space, UTF-8."""
-    return _encoder.encode(value)
-
-
-def encode_canonical_into(value: object, buffer: bytearray, offset: int) -> None:
-    """Write the one spelling of a structure into a buffer, which is cut off behind it.
-
-    Args:
-        value: The structure.
-        buffer: Grows as needed.
-        offset: Where in the buffer it begins.
-    """
-    _encoder.encode_into(value, buffer, offset)
-
 
 def signature_in(manifest_json: Encoded) -> msgspec.Raw:
     """The signature bundle in a manifest, as a view on it. The rest is passed over, and may be of any schema.
@@ -199,27 +174,6 @@ def signature_in(manifest_json: Encoded) -> msgspec.Raw:
         ManifestError: It is not JSON, or has no signature.
     """
     return _decoded(manifest_json, _Signed).signature
-
-
-def is_made_of(data: Encoded, *pieces: Encoded) -> bool:
-    """Whether the pieces, one behind the other, are the data: compared without copying them.
-
-    Args:
-        data: The whole.
-        pieces: What it should be.
-    """
-    whole = memoryview(data)
-    if len(whole) != sum(len(memoryview(piece)) for piece in pieces):
-        return False
-    position = 0
-    for each in pieces:
-        piece = memoryview(each)
-        for start in range(0, len(piece), COMPARED_BYTES):
-            part = bytes(piece[start : start + COMPARED_BYTES])
-            if part != bytes(whole[position : position + len(part)]):
-                return False
-            position += len(part)
-    return True
 
 
 def decode_manifest(data: Encoded) -> Manifest:

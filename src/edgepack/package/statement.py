@@ -12,8 +12,9 @@ from operator import attrgetter
 
 import msgspec
 
+from edgepack.package.canonical import canonical_json, is_made_of
 from edgepack.package.errors import SignatureError
-from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, TargetPlatform, canonical_json, is_made_of
+from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, TargetPlatform
 from edgepack.package.names import MANIFEST_NAME
 from edgepack.package.scan import ArchiveScan, FileEntry
 
