@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 
+from edgepack.cli.memory import keep_small
 from edgepack.cli.streams import chunks_of
 from edgepack.keys.signing import ensure_signing_keys
 from edgepack.package.assembly import frame_package
@@ -23,6 +24,7 @@ def write_frame(source: Path, target: Path, data: Path) -> None:
         target: Takes prefix and trailer.
         data: The folder with the signing keys; they are made if there are none.
     """
+    keep_small()
     now = datetime.now(UTC)
     signer = ensure_signing_keys(data, now=now)
     with FileIO(source) as file:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,9 +32,22 @@ class RunningServer:
     process: "subprocess.Popen[str]"
     ready_line: str
     environment: dict[str, str] = field(default_factory=dict)
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def client(self, service: str, **config: Any) -> Any:
-        """A boto3 client configured by the variables of `edgepack env` only."""
+        """A boto3 client configured by the variables of `edgepack env` only.
+
+        Without a configuration of its own it is made once: reading botocore's description of SageMaker takes longer
+        than many a job, which was over before anybody had looked at it.
+        """
+        if config or service not in self._clients:
+            made = self._made_client(service, config)
+            if config:
+                return made
+            self._clients[service] = made
+        return self._clients[service]
+
+    def _made_client(self, service: str, config: Mapping[str, Any]) -> Any:
         session: Any = boto3.Session(
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],

@@ -110,6 +110,7 @@ class _Run:
     def package(self) -> None:
         work, attempt, job = self._work, self._attempt, self._attempt.job
         target = target_of(job)
+        attempt.advance(status_message="Packaging: a worker has begun.")
         abort_uploads(work.store, target, attempt)
         replaces = work.store.find(target)
         source = work.store.head(parse_object_uri(job.compiled_model.artifact_uri))
