@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tarfile
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from edgepack.keys.signing import FileSigner, export_trust
 from edgepack.package.head import verify_head
+from edgepack.package.names import collision_key
 from edgepack.package.scan import scan_archive
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
@@ -24,12 +26,13 @@ from package.splicing import chunked
 
 NAMES = st.lists(
     st.text(st.characters(codec="utf-8", categories=["Ll", "Nd"]), min_size=1, max_size=40).map(
-        lambda name: f"f{name}"
+        lambda name: unicodedata.normalize("NFC", f"f{name}")
     ),
     min_size=1,
     max_size=6,
-    unique_by=str.casefold,
+    unique_by=collision_key,
 )
+"""Composed ones (NFC): Python writes names that are not ASCII into pax headers, where no others are taken."""
 
 
 def contents(package: bytes) -> dict[str, bytes]:
