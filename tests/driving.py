@@ -18,6 +18,13 @@ def put(server: RunningServer, key: str, body: bytes, *, bucket: str = BUCKET) -
     return f"s3://{bucket}/{key}"
 
 
+def fetched(server: RunningServer, uri: str) -> bytes:
+    """Download an object."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    body: bytes = server.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    return body
+
+
 def create_compilation(server: RunningServer, name: str, uri: str, **changes: Any) -> dict[str, Any]:
     """Create a compilation job that passes an archive through, unless `changes` say otherwise."""
     request: dict[str, Any] = {
@@ -40,10 +47,10 @@ def describe_compilation(server: RunningServer, name: str) -> dict[str, Any]:
     return answer
 
 
-def compiled(server: RunningServer, name: str, archive: bytes | None = None) -> dict[str, Any]:
+def compiled(server: RunningServer, name: str, archive: bytes | None = None, **changes: Any) -> dict[str, Any]:
     """A COMPLETED compilation job of this archive; its description."""
     uri = put(server, f"in/{name}.tar.gz", compiled_archive() if archive is None else archive)
-    create_compilation(server, name, uri)
+    create_compilation(server, name, uri, **changes)
     found = wait_for(lambda: describe_compilation(server, name), "CompilationJobStatus")
     assert found["CompilationJobStatus"] == "COMPLETED", found["FailureReason"]
     return found

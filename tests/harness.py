@@ -40,11 +40,10 @@ class RunningServer:
         Without a configuration of its own it is made once: reading botocore's description of SageMaker takes longer
         than many a job, which was over before anybody had looked at it.
         """
-        if config or service not in self._clients:
-            made = self._made_client(service, config)
-            if config:
-                return made
-            self._clients[service] = made
+        if config:
+            return self._made_client(service, config)
+        if service not in self._clients:
+            self._clients[service] = self._made_client(service, {})
         return self._clients[service]
 
     def _made_client(self, service: str, config: Mapping[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from driving import BUCKET, compiled, create_compilation, create_packaging, describe_packaging, put
+from driving import BUCKET, compiled, create_compilation, create_packaging, describe_packaging, fetched, put
 from harness import RunningServer, start_server, wait_for, worker_beside
 from models import tar_gz
 
@@ -17,9 +17,7 @@ def packaged_model(server: RunningServer, name: str) -> bytes:
     """The only file of the package that a job has made."""
     found = wait_for(lambda: describe_packaging(server, name), "EdgePackagingJobStatus")
     assert found["EdgePackagingJobStatus"] == "COMPLETED", found
-    key = found["ModelArtifact"].partition(f"{BUCKET}/")[2]
-    body = server.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read()
-    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(fetched(server, found["ModelArtifact"]))) as tar:
         member = tar.extractfile("compiled.so")
         assert member is not None
         return member.read()

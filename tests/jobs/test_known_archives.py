@@ -3,7 +3,7 @@
 import gzip
 import random
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +32,7 @@ from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from models import tar_gz
 from rows import packaging_row
-from s3_proxy import Answer, Request, S3Proxy, forward, proxied, s3_error
+from s3_proxy import Answer, Request, S3Proxy, forward, s3_error
 from stores import RunningStore
 
 MIB = 1 << 20
@@ -52,17 +52,6 @@ ARCHIVE, OTHER_ARCHIVE = archive_of(1), archive_of(2)
 def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[FileSigner, TrustRoots]:
     folder = tmp_path_factory.mktemp("keys")
     return ensure_signing_keys(folder, now=NOW), TrustRoots.from_pem(export_trust(folder))
-
-
-@pytest.fixture(scope="module")
-def proxy(weed: RunningStore) -> Iterator[S3Proxy]:
-    with proxied(weed.embedded.endpoint) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def behind_proxy(weed: RunningStore, proxy: S3Proxy) -> ObjectStore:
-    return weed.connect(endpoint=proxy.endpoint)
 
 
 @dataclass
@@ -177,7 +166,6 @@ def jobs(
     keys: tuple[FileSigner, TrustRoots],
 ) -> Jobs:
     """One job has packaged the archive, in a bucket that keeps versions."""
-    proxy.reset()
     jobs = Jobs(database, weed, proxy, behind_proxy, *keys, bucket=weed.new_bucket())
     jobs.keep_versions()
     weed.put(jobs.source, ARCHIVE)

@@ -8,7 +8,7 @@ import random
 import secrets
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,7 +54,7 @@ from edgepack.package.manifest import ModelIdentity, TargetPlatform
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from models import tar_gz
-from s3_proxy import Answer, Request, S3Proxy, forward, proxied, s3_error
+from s3_proxy import Answer, Request, S3Proxy, forward, s3_error
 from stores import RunningStore
 
 MIB = 1 << 20
@@ -100,25 +100,6 @@ def sources(weed: RunningStore) -> str:
 def small_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several copied parts even of what is large only for a test."""
     monkeypatch.setattr(transfer_parts, "COPY_PART_BYTES", 5 * MIB)
-
-
-@pytest.fixture(scope="module")
-def one_proxy(weed: RunningStore) -> Iterator[S3Proxy]:
-    with proxied(weed.embedded.endpoint) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def behind_proxy(weed: RunningStore, one_proxy: S3Proxy) -> ObjectStore:
-    """The store through the proxy; one client for all tests, since making one takes longer than most of them."""
-    return weed.connect(endpoint=one_proxy.endpoint)
-
-
-@pytest.fixture
-def proxy(one_proxy: S3Proxy) -> S3Proxy:
-    """The proxy, as new."""
-    one_proxy.reset()
-    return one_proxy
 
 
 @dataclass

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from botocore.exceptions import ClientError
 
-from driving import BUCKET, compiled, create_compilation, describe_compilation, put
+from driving import BUCKET, compiled, create_compilation, describe_compilation, fetched, put
 from harness import ROLE, RunningServer, wait_for
 from models import compiled_archive, onnx_archive, shipped_model, tar_gz
 
@@ -19,12 +19,6 @@ pytestmark = pytest.mark.server
 
 def finished(server: RunningServer, name: str) -> dict[str, Any]:
     return wait_for(lambda: describe_compilation(server, name), "CompilationJobStatus")
-
-
-def fetched(server: RunningServer, uri: str) -> bytes:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    body: bytes = server.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    return body
 
 
 def onnx_job(server: RunningServer, name: str, output: dict[str, Any], **source: Any) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from driving import compiled, create_compilation, describe_compilation, packaged, put
-from harness import EDGEPACK, RunningServer, wait_for
+from driving import compiled, fetched, packaged, put
+from harness import EDGEPACK, RunningServer
 from models import tar_gz
 
 pytestmark = pytest.mark.server
@@ -20,24 +20,12 @@ def compiled_and_kept(server: RunningServer, name: str) -> None:
     """A COMPLETED compilation job whose model is in a bucket that keeps versions."""
     put(server, "any", b"makes the bucket", bucket=KEPT)
     server.client("s3").put_bucket_versioning(Bucket=KEPT, VersioningConfiguration={"Status": "Enabled"})
-    create_compilation(
-        server,
-        name,
-        put(server, f"in/{name}.tar.gz", ARCHIVE),
-        OutputConfig={
-            "S3OutputLocation": f"s3://{KEPT}/compiled/{name}",
-            "TargetPlatform": {"Os": "LINUX", "Arch": "ARM64"},
-            "CompilerOptions": '{"compiler": "none"}',
-        },
-    )
-    found = wait_for(lambda: describe_compilation(server, name), "CompilationJobStatus")
-    assert found["CompilationJobStatus"] == "COMPLETED", found
-
-
-def download(server: RunningServer, uri: str) -> bytes:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    body: bytes = server.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    return body
+    output = {
+        "S3OutputLocation": f"s3://{KEPT}/compiled/{name}",
+        "TargetPlatform": {"Os": "LINUX", "Arch": "ARM64"},
+        "CompilerOptions": '{"compiler": "none"}',
+    }
+    compiled(server, name, ARCHIVE, OutputConfig=output)
 
 
 def test_a_version_that_was_packaged_before_is_not_read_again(server: RunningServer, tmp_path: Path) -> None:
@@ -49,9 +37,9 @@ def test_a_version_that_was_packaged_before_is_not_read_again(server: RunningSer
         "The model was not read anew: its digests are those that edge packaging job 'again-1' signed for the same "
         "object version."
     )
-    assert download(server, second["ModelArtifact"]).endswith(ARCHIVE[10:-8], 0, -8)
     trust, package = tmp_path / "trust.pem", tmp_path / "package.tar.gz"
-    package.write_bytes(download(server, second["ModelArtifact"]))
+    package.write_bytes(fetched(server, second["ModelArtifact"]))
+    assert package.read_bytes().endswith(ARCHIVE[10:-8], 0, -8)
     subprocess.run([*EDGEPACK, "keys", "export-trust", "--data", str(server.data), "--out", str(trust)], check=True)
     verdict = subprocess.run([*EDGEPACK, "verify", str(package), "--trust", str(trust)], capture_output=True, text=True)
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
