@@ -11,6 +11,9 @@ for everything else.
 import shutil
 import sys
 
+KINDS = ("random", "float32", "small")
+"""The kinds of model that are measured: see package_inputs.py."""
+
 IGZIP = shutil.which("igzip")
 
 HASHING = "openssl dgst -sha256"

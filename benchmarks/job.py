@@ -29,24 +29,19 @@ from typing import Any
 import boto3.s3.transfer
 
 from driving import BUCKET
-from floors import COMMANDS, floor_of
+from floors import COMMANDS, KINDS, floor_of
 from harness import RunningServer, start_server
-from job_runs import SOURCE, Run, command, compilation, one_pass, packaging, timed, worker_of
-from reporting import goal_line, heading, machine, say
+from job_runs import COMPILATION, PACKAGING, SOURCE, Run, command, job, one_pass, timed, worker_of
+from reporting import heading, machine, memory_goal_line, say
 
 MB = 1024 * 1024
 INPUTS = Path(__file__).with_name("package_inputs.py")
-KINDS = ("random", "float32", "small")
 SIZES, QUICK_SIZES = (64, 1024), (64,)
 ROUNDS, QUICK_ROUNDS = 3, 1
-
-MEMORY_GOAL = 150
-"""Peak resident MB of a worker, at any size."""
 
 SOURCE_KEY = SOURCE.removeprefix(f"s3://{BUCKET}/")
 CURL, CURL_AND_FLOOR, COPY = "curl GET", "curl + floor", "store's copy"
 COPIED, SENT = "in one pass: copied", "in one pass: sent"
-COMPILATION, PACKAGING = "compilation job", "edge packaging job"
 
 
 def measure(server: RunningServer, folder: Path, kind: str, rounds: int) -> dict[str, list[Run]]:
@@ -65,8 +60,8 @@ def measure(server: RunningServer, folder: Path, kind: str, rounds: int) -> dict
         runs[COPIED].append(one_pass(server, f"{name}-copied"))
         runs[SENT].append(one_pass(server, f"{name}-sent", "--send"))
         runs[COPY].append(timed(lambda: s3.copy(source, BUCKET, "copied", Config=once)))
-        runs[COMPILATION].append(compilation(server, worker, name))
-        runs[PACKAGING].append(packaging(server, worker, name))
+        runs[COMPILATION].append(job(server, worker, COMPILATION, name, of=SOURCE))
+        runs[PACKAGING].append(job(server, worker, PACKAGING, name, of=name))
         remove_results(s3)
         say("  " + ", ".join(f"{what}: {done[-1].seconds:.2f} s" for what, done in runs.items()))
     return runs
@@ -100,7 +95,7 @@ def report(kind: str, runs: dict[str, list[Run]]) -> str:
         if what == CURL:
             lines.append(f"| {CURL_AND_FLOOR} | {both:.2f} | {both / floor:.2f} | 1.00 | | | |")
     peak = max(run.peak_mb for each in runs.values() for run in each)
-    lines += ["", goal_line("peak memory, at most", peak, MEMORY_GOAL, "MB", met=peak <= MEMORY_GOAL)]
+    lines += ["", memory_goal_line("peak memory", peak)]
     return "\n".join(lines)
 
 

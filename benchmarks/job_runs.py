@@ -18,6 +18,15 @@ from measuring import peak_mb
 
 TRANSFER = Path(__file__).with_name("transfer.py")
 SOURCE = f"s3://{BUCKET}/in/model.tar.gz"
+COMPILATION, PACKAGING = "compilation job", "edge packaging job"
+Create = Callable[[RunningServer, str, str], object]
+Describe = Callable[[RunningServer, str], dict[str, Any]]
+JOBS: dict[str, tuple[Create, Describe, str]] = {
+    COMPILATION: (create_compilation, describe_compilation, "CompilationJobStatus"),
+    PACKAGING: (create_packaging, describe_packaging, "EdgePackagingJobStatus"),
+}
+"""How each kind of job is created and described, and the member of the description that tells how it goes."""
+
 RESET_PEAK = "5"
 """What /proc/PID/clear_refs takes to forget the peak of the resident memory (proc_pid_clear_refs(5))."""
 
@@ -63,40 +72,21 @@ def one_pass(server: RunningServer, name: str, *flags: str) -> Run:
     return Run(**json.loads(done.stdout))
 
 
-def compilation(server: RunningServer, worker: psutil.Process, name: str) -> Run:
-    """One compilation job."""
-    return watched(
-        worker,
-        lambda: create_compilation(server, name, SOURCE),
-        lambda: describe_compilation(server, name),
-        "Compilation",
-    )
-
-
-def packaging(server: RunningServer, worker: psutil.Process, name: str) -> Run:
-    """One edge packaging job."""
-    return watched(
-        worker,
-        lambda: create_packaging(server, name, name),
-        lambda: describe_packaging(server, name),
-        "EdgePackaging",
-    )
-
-
-def watched(worker: psutil.Process, start: Callable[[], Any], describe: Callable[[], dict[str, Any]], kind: str) -> Run:
+def job(server: RunningServer, worker: psutil.Process, kind: str, name: str, *, of: str) -> Run:
     """Run a job to its end and watch its worker.
 
     Args:
+        server: Where.
         worker: Who runs it.
-        start: Creates the job.
-        describe: Describes it.
-        kind: `Compilation` or `EdgePackaging`, as the members of its description begin.
+        kind: `COMPILATION` or `PACKAGING`.
+        name: Its name.
+        of: What it is made of: the URI of a model, or the name of a compilation job.
     """
-    status = f"{kind}JobStatus"
+    create, describe, status = JOBS[kind]
     Path(f"/proc/{worker.pid}/clear_refs").write_text(RESET_PEAK)
     before = worker.cpu_times()
-    start()
-    while (found := describe())[status] not in FINAL:
+    create(server, name, of)
+    while (found := describe(server, name))[status] not in FINAL:
         time.sleep(0.1)
     if found[status] != "COMPLETED":
         raise SystemExit(f"the job failed: {found}")

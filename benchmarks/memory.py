@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from measuring import Contender, run_once
-from reporting import goal_line, heading, machine, say
+from reporting import MEMORY_GOAL, heading, machine, memory_goal_line, say
 
 ROOT = Path(__file__).parents[1]
 INPUTS = Path(__file__).with_name("memory_inputs.py")
@@ -30,9 +30,8 @@ MEGABYTES, QUICK_MEGABYTES = (64, 256, 1024, 4096, 8192), (64, 256)
 MEMBERS, QUICK_MEMBERS = (1_000, 10_000, 30_000, 65_000, 100_000, 200_000), (1_000, 10_000)
 ROUNDS, QUICK_ROUNDS = 3, 1
 
-GOAL_MB = 150
 GOAL_MEGABYTES, GOAL_MEMBERS = 8192, 100_000
-"""Up to which size of model that holds."""
+"""Up to which size of model `MEMORY_GOAL` holds."""
 
 MEMBER_BYTES = 2048
 """Bytes on disk for a tiny file in artifact and package, at most."""
@@ -90,8 +89,7 @@ def goal(unit: str, up_to: int, peaks: Sequence[Peaks]) -> str:
     """Whether everything up to a size stays below the goal."""
     measured = [one for one in peaks if one.size <= up_to]
     highest = max(peak for one in measured for peak in (one.package, one.verify))
-    what = f"highest peak up to {max(one.size for one in measured):,} {unit}, at most"
-    return goal_line(what, highest, GOAL_MB, "MB", met=highest <= GOAL_MB)
+    return memory_goal_line(f"highest peak up to {max(one.size for one in measured):,} {unit}", highest)
 
 
 def draw(figures: dict[str, object], path: Path, plot: Path) -> None:
@@ -121,7 +119,7 @@ def main() -> None:
         draw(
             {
                 "machine": machine(),
-                "goal_mb": GOAL_MB,
+                "goal_mb": MEMORY_GOAL,
                 "megabytes": [asdict(one) for one in by_bytes],
                 "members": [asdict(one) for one in by_members],
             },

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from floors import KINDS
 from measuring import Measured, run_in_turn
 from package_contenders import contenders, prepare, starting
 from package_goals import goals, start_goal, table
@@ -29,7 +30,6 @@ from reporting import heading, machine, say
 
 MB = 1024 * 1024
 INPUTS = Path(__file__).with_name("package_inputs.py")
-KINDS = ("random", "float32", "small")
 SIZES = (64, 1024)
 QUICK_SIZES = (64,)
 ROUNDS = 3

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from floors import HASHING, INFLATING, floor_of
 from measuring import Measured
 from package_contenders import EDGEPACK, FRAME, PIPED, TAR, VERIFY
-from reporting import goal_line
+from reporting import goal_line, memory_goal_line
 
 LARGE_MB = 1024
 """Size of a model from which on its time is measured against the floor; below, Python's start is most of it."""
@@ -21,9 +21,6 @@ VERIFY_GOAL = 1.2
 
 TAR_GOAL = 15
 """Wall time of `tar czf` and openssl over that of packaging into a file, at least."""
-
-MEMORY_GOAL = 150
-"""Peak resident MB of everything of edgepack's, at any size."""
 
 START_GOAL = 0.15
 """Seconds that the command takes to start, at most."""
@@ -46,7 +43,7 @@ def table(kind: str, results: Sequence[Measured]) -> str:
 def goals(kind: str, megabytes: int, results: Sequence[Measured]) -> list[str]:
     """Which goals the figures of one model meet, a line each."""
     peak = max(named(results, name).peak_mb for name in (FRAME, EDGEPACK, PIPED, VERIFY))
-    lines = [goal_line("peak memory, at most", peak, MEMORY_GOAL, "MB", met=peak <= MEMORY_GOAL)]
+    lines = [memory_goal_line("peak memory", peak)]
     return lines + speed_goals(kind, results) if megabytes >= LARGE_MB else lines
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-KINDS = ("random", "float32", "small")
+from floors import KINDS
+
 CHUNK = 16 * 1024 * 1024
 
 SPREAD = 0.02

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+MEMORY_GOAL = 150
+"""Peak resident MB of every process of edgepack's that handles packages, at any size."""
+
 
 def say(text: str) -> None:
     """Tell how far a benchmark is, on standard error: the report alone goes to standard output."""
@@ -34,3 +37,8 @@ def heading(title: str) -> str:
 def goal_line(what: str, value: float, goal: float, unit: str, *, met: bool) -> str:
     """One goal and whether it is met."""
     return f"- {what}: {value:.2f} {unit}, goal {goal} {unit}: {'met' if met else 'MISSED'}"
+
+
+def memory_goal_line(what: str, peak_mb: float) -> str:
+    """Whether a peak of resident memory meets its goal."""
+    return goal_line(f"{what}, at most", peak_mb, MEMORY_GOAL, "MB", met=peak_mb <= MEMORY_GOAL)
