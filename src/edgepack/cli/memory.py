@@ -14,7 +14,7 @@ ARENAS = 1
 
 TRIM_BYTES = 8 * 1024 * 1024
 """Free bytes at the heap's end that are kept: twice what is on its way between two threads. With 2 MiB, a scan of 1 GB
-caused 350,000 page faults, which took as long as inflating it; with this, 5,000."""
+caused 350,000 page faults; with this, 5,000."""
 
 MMAP_BYTES = 4 * 1024 * 1024
 """Buffers of that many bytes are mappings, which go back as soon as they are freed: parts, and manifests of very many

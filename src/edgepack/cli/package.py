@@ -54,10 +54,10 @@ def package_command(  # noqa: PLR0913 - one argument for each option
     `edgepack keys export-trust` writes the certificate that verifies such packages. With a bare key in --key, its
     public key verifies them.
     """
-    if as_json and out == PIPE:
-        raise click.UsageError("--json and --out - both take standard output.")
     from edgepack.cli.memory import keep_small
 
+    if as_json and out == PIPE:
+        raise click.UsageError("--json and --out - both take standard output.")
     tidy_on_sigterm()
     keep_small()
     target = package_target(out, source)

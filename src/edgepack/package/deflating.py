@@ -1,4 +1,4 @@
-"""Compressing what is worth it: pieces that hardly shrink are stored, which takes a tenth of the time.
+"""Compressing what is worth it: pieces that hardly shrink are stored, which takes next to no time.
 
 Quantised and encrypted weights do not shrink at all, and they are most of the bytes of the models that hold them.
 """
@@ -42,20 +42,19 @@ class AdaptiveDeflater:
         """The next bytes."""
         self._pending += data
         while len(self._pending) >= PIECE_SIZE:
-            self._take_piece(bytes(self._pending[:PIECE_SIZE]))
+            self._take_piece(self._pending[:PIECE_SIZE])
             del self._pending[:PIECE_SIZE]
 
     def finish(self) -> None:
         """There are no more bytes: end the stream."""
         if self._pending:
-            self._take_piece(bytes(self._pending))
-            self._pending.clear()
+            self._take_piece(self._pending)
         if self._storing:
             self._emit(gzip_format.stored_header(0, final=True))
         else:
             self._emit(self._compressor.flush())
 
-    def _take_piece(self, piece: bytes) -> None:
+    def _take_piece(self, piece: bytearray) -> None:
         storing = not _is_worthwhile(piece)
         if storing and not self._storing:
             # On a byte boundary, where stored blocks may begin; what comes after them refers to nothing before.
@@ -68,7 +67,7 @@ class AdaptiveDeflater:
             self._emit(self._compressor.compress(piece))
 
 
-def _is_worthwhile(piece: bytes) -> bool:
+def _is_worthwhile(piece: bytearray) -> bool:
     middle = max(0, len(piece) - SAMPLE_SIZE) // 2
     sample = piece[middle : middle + SAMPLE_SIZE]
     return len(isal_zlib.compress(sample, COMPRESSION_LEVEL, -isal_zlib.MAX_WBITS)) <= WORTHWHILE * len(sample)

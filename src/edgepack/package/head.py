@@ -88,11 +88,11 @@ def read_head(source: Source, *, trust: TrustRoots, now: datetime) -> VerifiedHe
     key, signer = trust.check(opened.bundle, now=now)
     if not verifies(key, opened.bundle.signature, opened.bundle.message):
         raise SignatureError("The signature is not the signer's.")
-    manifest = decode_manifest(content_of(opened.entry))
-    _check_agreement(manifest.body(), opened.bundle)
+    manifest = decode_manifest(content_of(opened.entry)).body()
+    _check_agreement(manifest, opened.bundle)
     return VerifiedHead(
         seed=Seed(crc32=isal_zlib.crc32(opened.entry), size=len(opened.entry)),
-        manifest=manifest.body(),
+        manifest=manifest,
         identity=manifest.identity(),
         coverage=opened.bundle.statement.predicate.edgepack,
         signature=opened.bundle.signature,
