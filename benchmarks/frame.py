@@ -33,7 +33,9 @@ def write_frame(source: Path, target: Path, data: Path) -> None:
         raise SystemExit(f"cannot be copied: {scan.not_spliceable_because}")
     identity = ModelIdentity(model_name="model", model_version="1.0")
     frame = frame_package(scan, identity=identity, signer=signer, signed_at=now)
-    target.write_bytes(frame.prefix + frame.trailer)
+    with target.open("wb") as file:
+        file.writelines(frame.prefix_pieces())
+        file.write(frame.trailer)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from floors import COMMANDS, HASHING, INFLATING
-from measuring import Contender
+from measuring import Contender, environment
 
 BIN = Path(sys.executable).parent
 EDGEPACK_PROGRAM = str(BIN / "edgepack")
@@ -51,7 +51,7 @@ def prepare(folder: Path) -> None:
     """Make the keys and the package that is verified, and have Python compile what it has not compiled yet."""
     key = ("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "key.pem")
     for command in (key, (*PACKAGE, "--out", SIGNED)):
-        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, cwd=folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
     warm(folder)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from edgepack.errors import ArtifactError
 from edgepack.package.head import VerifiedHead, read_head
 from edgepack.package.limits import DEFAULT_LIMITS, MIB, ArchiveLimits
@@ -16,8 +18,7 @@ PIECE_SIZE = 1 * MIB
 """Bytes handed on at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileVerdict:
+class FileVerdict(msgspec.Struct, frozen=True, gc=False):
     """What is to be said of one file.
 
     Attributes:
