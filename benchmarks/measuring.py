@@ -62,8 +62,9 @@ class Measured:
 
 
 def environment() -> dict[str, str]:
-    """The environment without what steers Python: unbuffered output, or modules compiled anew at each start, which
-    automation asks for, would be measured with everything.
+    """The environment without what steers Python, so that a user's start is measured.
+
+    Automation often asks for unbuffered output, and for modules that are compiled anew at each start.
     """
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 

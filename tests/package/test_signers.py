@@ -253,9 +253,15 @@ Change = Callable[[dict[str, Any]], object]
         (lambda it: it["dsseEnvelope"].update(signatures=[]), "schema"),
         (lambda it: it["dsseEnvelope"]["signatures"].append(it["dsseEnvelope"]["signatures"][0]), "schema"),
         (lambda it: it["dsseEnvelope"]["signatures"][0].update(keyid="x"), "schema"),
-        (lambda it: it["dsseEnvelope"]["signatures"][0].update(sig="AAA"), "not base64"),
-        (lambda it: it["dsseEnvelope"]["signatures"][0].update(sig="AA\n=="), "not base64"),
-        (lambda it: it["dsseEnvelope"]["signatures"][0].update(sig="AB=="), "not canonical base64"),
+        (
+            lambda it: it["dsseEnvelope"]["signatures"][0].update(sig="AAA"),
+            "does not follow its schema: Invalid base64",
+        ),
+        (
+            lambda it: it["dsseEnvelope"]["signatures"][0].update(sig="AA\n=="),
+            "does not follow its schema: Invalid base64",
+        ),
+        (lambda it: it["dsseEnvelope"]["signatures"][0].update(sig="AB=="), "not in canonical form"),
         (lambda it: it["dsseEnvelope"]["signatures"][0].update(sig=""), "canonical DER"),
         (lambda it: it["dsseEnvelope"].update(payload="e30="), "signed statement does not follow"),
         (lambda it: it["dsseEnvelope"].update(payload=""), "signed statement does not follow"),

@@ -10,7 +10,7 @@ from isal import isal_zlib
 
 from edgepack.package import gzip_format
 from edgepack.package.bundle import message_of, seal
-from edgepack.package.entry import content_of, manifest_entry, prefix_pieces, prefix_size
+from edgepack.package.entry import content_of, entry_crc32, manifest_entry, prefix_pieces, prefix_size
 from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, ModelIdentity, signature_in
 from edgepack.package.scan import ArchiveScan
 from edgepack.package.signature import Signer
@@ -97,7 +97,7 @@ def package_trailer(entry: bytes | bytearray, tar_crc32: int, tar_size: int) -> 
         tar_crc32: CRC-32 of the model's tar stream.
         tar_size: Its bytes.
     """
-    crc32 = isal_zlib.crc32_combine(isal_zlib.crc32(entry), tar_crc32, tar_size)
+    crc32 = isal_zlib.crc32_combine(entry_crc32(entry), tar_crc32, tar_size)
     return gzip_format.trailer(crc32, len(entry) + tar_size)
 
 

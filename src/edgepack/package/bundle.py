@@ -1,7 +1,5 @@
 """The signature bundle: a sigstore bundle v0.3 around a DSSE envelope, which `model_signing verify` accepts."""
 
-import base64
-import binascii
 import re
 from typing import Literal, TypeVar
 
@@ -19,24 +17,24 @@ _PAYLOAD_FRONT = re.compile(rb"DSSEv1 \d+ \S+ \d+ ")
 
 
 class EnvelopeSignature(ClosedStruct, frozen=True, kw_only=True):
-    """One DSSE signature."""
+    """One DSSE signature; DER."""
 
     keyid: Literal[""]
-    sig: str
+    sig: bytes
 
 
 class Envelope(ClosedStruct, frozen=True, kw_only=True):
-    """The DSSE envelope: base64 payload and its signature."""
+    """The DSSE envelope: payload and its signature."""
 
-    payload: str
+    payload: bytes
     payloadType: str  # noqa: N815 - DSSE's spelling
     signatures: tuple[EnvelopeSignature]
 
 
 class RawCertificate(ClosedStruct, frozen=True, kw_only=True):
-    """A base64 DER certificate."""
+    """A DER certificate."""
 
-    rawBytes: str  # noqa: N815 - sigstore's spelling
+    rawBytes: bytes  # noqa: N815 - sigstore's spelling
 
 
 class CertificateChain(ClosedStruct, frozen=True, kw_only=True):
@@ -118,9 +116,9 @@ def seal(message: bytes, signer: Signer) -> bytes:
     signature = _signature(signer, message)
     bundle = Bundle(
         dsseEnvelope=Envelope(
-            payload=_base64(payload_of(message)),
+            payload=bytes(payload_of(message)),
             payloadType=PAYLOAD_TYPE,
-            signatures=(EnvelopeSignature(keyid="", sig=_base64(signature)),),
+            signatures=(EnvelopeSignature(keyid="", sig=signature),),
         ),
         mediaType=BUNDLE_TYPE,
         verificationMaterial=_material(signer),
@@ -138,7 +136,7 @@ def _signature(signer: Signer, message: bytes) -> bytes:
 def _material(signer: Signer) -> VerificationMaterial:
     if not signer.certificate_chain:
         return VerificationMaterial(publicKey=PublicKeyHint(hint=key_hint(signer.public_key)), tlogEntries=())
-    certificates = tuple(RawCertificate(rawBytes=_base64(der)) for der in signer.certificate_chain)
+    certificates = tuple(RawCertificate(rawBytes=der) for der in signer.certificate_chain)
     return VerificationMaterial(tlogEntries=(), x509CertificateChain=CertificateChain(certificates=certificates))
 
 
@@ -152,16 +150,16 @@ def open_bundle(data: Encoded) -> OpenedBundle:
     envelope, material = bundle.dsseEnvelope, bundle.verificationMaterial
     if bundle.mediaType != BUNDLE_TYPE or envelope.payloadType != PAYLOAD_TYPE:
         raise SignatureError("The signature bundle is of another type.")
-    message = pre_authentication_encoding(_unbase64(envelope.payload))
+    message = pre_authentication_encoding(envelope.payload)
     statement = _decoded(payload_of(message), Statement, "signed statement")
     check_statement(statement)
     if (material.publicKey is None) == (material.x509CertificateChain is None):
         raise SignatureError("The signature bundle must name either a certificate chain or a key.")
     chain = material.x509CertificateChain
-    certificates = tuple(_unbase64(raw.rawBytes) for raw in chain.certificates) if chain else ()
+    certificates = tuple(raw.rawBytes for raw in chain.certificates) if chain else ()
     if chain and not certificates:
         raise SignatureError("The signature bundle's certificate chain is empty.")
-    signature = _unbase64(envelope.signatures[0].sig)
+    signature = envelope.signatures[0].sig
     try:
         canonical = low_s(signature) == signature
     except SigningError:
@@ -188,18 +186,3 @@ def _decoded(data: Encoded, shape: type[_Decoded], what: str) -> _Decoded:
     if not is_made_of(data, canonical_json(value)):
         raise SignatureError(f"The {what} is not in canonical form.")
     return value
-
-
-def _base64(data: bytes | memoryview) -> str:
-    return base64.b64encode(data).decode("ascii")
-
-
-def _unbase64(text: str) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise SignatureError("The signature bundle has a field that is not base64.") from None
-    # Whatever else could be spelt otherwise has been refused: what is left are the unused bits of the last character.
-    if _base64(data[-(len(data) % 3) :] if len(data) % 3 else b"") != text[len(data) // 3 * 4 :]:
-        raise SignatureError("The signature bundle has a field that is not canonical base64.")
-    return data

@@ -6,12 +6,11 @@ from datetime import datetime
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
-from isal import isal_zlib
 
 from edgepack.package import gzip_format
 from edgepack.package.bundle import OpenedBundle, open_bundle
 from edgepack.package.canonical import canonical_json
-from edgepack.package.entry import check_entry, content_of, read_entry
+from edgepack.package.entry import check_entry, content_of, entry_crc32, read_entry
 from edgepack.package.errors import ManifestError, SignatureError
 from edgepack.package.inflate import Seed
 from edgepack.package.manifest import Manifest, ManifestBody, ModelIdentity, decode_manifest, signature_in
@@ -91,7 +90,7 @@ def read_head(source: Source, *, trust: TrustRoots, now: datetime) -> VerifiedHe
     manifest = decode_manifest(content_of(opened.entry)).body()
     _check_agreement(manifest, opened.bundle)
     return VerifiedHead(
-        seed=Seed(crc32=isal_zlib.crc32(opened.entry), size=len(opened.entry)),
+        seed=Seed(crc32=entry_crc32(opened.entry), size=len(opened.entry)),
         manifest=manifest,
         identity=manifest.identity(),
         coverage=opened.bundle.statement.predicate.edgepack,

@@ -129,14 +129,15 @@ def _file_verdicts(head: VerifiedHead, found: list[FileEntry]) -> Iterator[FileV
     by_path = {file.path: file for file in found}
     for signed in head.manifest.files:
         there = by_path.pop(signed.path, None)
-        yield FileVerdict(signed.path, signed.size, signed.sha256, _problem(signed, there))
+        problem = None if there == signed else _problem(signed, there)
+        yield FileVerdict(signed.path, signed.size, signed.sha256, problem)
     for stranger in by_path.values():
         yield FileVerdict(stranger.path, stranger.size, stranger.sha256, "it is not signed")
 
 
-def _problem(signed: FileEntry, there: FileEntry | None) -> str | None:
+def _problem(signed: FileEntry, there: FileEntry | None) -> str:
     if there is None:
         return "it is missing, or the package is damaged before it"
     if there.size != signed.size:
         return f"it has {there.size} bytes instead of {signed.size}"
-    return None if there.sha256 == signed.sha256 else "its content is not what was signed"
+    return "its content is not what was signed"
