@@ -55,7 +55,7 @@ def test_uploads(weed: RunningStore, destination: Destination, size: int, step: 
     body = random.Random(size).randbytes(size)
     writer = UploadingWriter(destination, body_size=size)
     feed(writer, body, step)
-    written = writer.finish(PREFIX, TRAILER, go_on=nothing)
+    written = writer.finish(bytearray(PREFIX), TRAILER, go_on=nothing)
     assert weed.content(destination.target) == PREFIX + body + TRAILER
     assert weed.store.head(destination.target) == written
 
@@ -66,7 +66,7 @@ def test_copies(weed: RunningStore, bucket: str, destination: Destination, size:
     source = weed.put(S3Address(bucket, "source"), content)
     writer = CopyingWriter(destination, source=source, plan=plan_copies(23, 23 + size))
     feed(writer, content[23:-8], 4 * MIB)
-    written = writer.finish(PREFIX, TRAILER, go_on=nothing)
+    written = writer.finish(bytearray(PREFIX), TRAILER, go_on=nothing)
     assert weed.content(destination.target) == PREFIX + content[23:-8] + TRAILER
     assert weed.store.head(destination.target) == written
 
@@ -90,6 +90,6 @@ def test_nothing_appears_when_the_last_question_is_answered_no(
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        writer.finish(PREFIX, TRAILER, go_on=superseded)
+        writer.finish(bytearray(PREFIX), TRAILER, go_on=superseded)
     writer.abort()
     assert weed.is_untouched(bucket, "package")

@@ -171,7 +171,7 @@ class _Run:
 
     def _finish(self, copied: "_Copied", writer: UploadingWriter) -> None:
         self._digest = copied.digest
-        self._written = writer.finish(b"", b"", go_on=self._poll)
+        self._written = writer.finish(bytearray(), b"", go_on=self._poll)
 
     def _writer(self, size: int) -> UploadingWriter:
         attempt, request = self._attempt, self._attempt.job.request

@@ -208,13 +208,16 @@ class _Transfer:
         if self._written_etag not in {None, self._source.etag}:
             raise SourceReplacedError(f"{self._source.address} has been replaced since its compilation job wrote it.")
         frame = self._signing.frame(scan)
-        prefix = frame.prefix
+        signature_bundle, trailer = frame.signature_bundle, frame.trailer
+        prefix = bytearray().join(frame.prefix_pieces())
+        del frame  # of 65,000 files it takes 24 MB
+        size, digest = len(prefix), hashlib.sha256(prefix).hexdigest()
         return PackagedObject(
-            info=writer.finish(prefix, frame.trailer, go_on=self._go_on),
-            signature_bundle=frame.signature_bundle,
-            prefix_size=len(prefix),
-            prefix_sha256=hashlib.sha256(prefix).hexdigest(),
-            trailer=frame.trailer,
+            info=writer.finish(prefix, trailer, go_on=self._go_on),
+            signature_bundle=signature_bundle,
+            prefix_size=size,
+            prefix_sha256=digest,
+            trailer=trailer,
             file_count=len(scan.files),
             known_from=self._known_from,
         )

@@ -122,11 +122,11 @@ class PackageWriter(Protocol):
             StoreError: The store refused or failed; perhaps on earlier bytes.
         """
 
-    def finish(self, prefix: bytes, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
+    def finish(self, prefix: bytearray, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
         """Make the object: prefix, body, trailer.
 
         Args:
-            prefix: What goes in front of the body.
+            prefix: What goes in front of the body. It becomes the first part, in its place: it may be large.
             trailer: What goes behind it.
             go_on: Called while the store is waited for, and once more right before the object appears; may raise to
                 stop.
@@ -174,7 +174,7 @@ class UploadingWriter:
             if len(self._filling) == self._part_size:
                 self._send()
 
-    def finish(self, prefix: bytes, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
+    def finish(self, prefix: bytearray, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
         """See `PackageWriter`."""
         if self._filling or self._last_number > 1:
             self._filling += trailer
@@ -182,7 +182,8 @@ class UploadingWriter:
         else:
             self._held += trailer
         upload = self._opened()
-        upload.upload_part(1, prefix + self._held)
+        prefix += self._held
+        upload.upload_part(1, prefix)
         _await(self._sending, go_on)
         self._pool.shutdown()
         go_on()
@@ -234,9 +235,10 @@ class CopyingWriter:
         while self._copies and self._copies[0].done():
             self._copies.popleft().result()
 
-    def finish(self, prefix: bytes, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
+    def finish(self, prefix: bytearray, trailer: bytes, *, go_on: Callable[[], None]) -> ObjectInfo:
         """See `PackageWriter`."""
-        self._upload.upload_part(1, prefix + self._held)
+        prefix += self._held
+        self._upload.upload_part(1, prefix)
         self._upload.upload_part(self._plan.last_number, trailer)
         self.await_copies(go_on)
         self._pool.shutdown()
