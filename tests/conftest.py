@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import settings
 from edgepack.database.engine import Database
 from edgepack.database.migrate import upgrade
 from harness import RunningServer, start_server
+from postgres import DATABASES, SQLITE, PostgresServer, running_postgres
 
 settings.register_profile("any speed", deadline=None)
 settings.load_profile("any speed")
@@ -24,18 +26,69 @@ def clean_environment() -> None:
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One cluster for all tests of this process; each takes a database of its own."""
+    with running_postgres() as running:
+        yield running
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new, empty database, on each of the two that edgepack works with."""
+    if request.param == SQLITE:
+        return f"sqlite:///{tmp_path / 'edgepack.db'}"
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    return postgres.new_database()
+
+
+@pytest.fixture(params=DATABASES)
+def server_database(request: pytest.FixtureRequest) -> str | None:
+    """What a server of a test's own is told of its database: nothing, or the URL of a new one on PostgreSQL."""
+    return None if request.param == SQLITE else request.getfixturevalue("postgres").new_database()
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(database_url: str) -> Iterator[Database]:
     """An empty database of the present schema."""
-    opened = Database(f"sqlite:///{tmp_path / 'edgepack.db'}")
+    with migrated(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sqlite_database(tmp_path: Path) -> Iterator[Database]:
+    """The same on SQLite, for what only SQLite does."""
+    with migrated(f"sqlite:///{tmp_path / 'edgepack.db'}") as opened:
+        yield opened
+
+
+@contextmanager
+def migrated(url: str) -> Iterator[Database]:
+    """A database of the present schema for the time of the block."""
+    opened = Database(url)
     upgrade(opened)
     yield opened
     opened.close()
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """One server for all tests of this process; tests tell their things apart by name."""
     running = start_server(tmp_path_factory.mktemp("server") / "data")
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[RunningServer]:
+    """Another one, on PostgreSQL."""
+    running = start_server(tmp_path_factory.mktemp("server") / "data", database=postgres.new_database())
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def server(request: pytest.FixtureRequest) -> RunningServer:
+    """One after the other."""
+    running: RunningServer = request.getfixturevalue(f"{request.param}_server")
+    return running

@@ -31,6 +31,7 @@ class RunningServer:
     data: Path
     process: "subprocess.Popen[str]"
     ready_line: str
+    settings: Mapping[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -73,20 +74,31 @@ class RunningServer:
         self.process.stdout.close()
 
 
-def start_server(data: Path, *flags: str) -> RunningServer:
-    """Start a server on free ports and wait for its ready line; it ends with this process, however that ends."""
+def start_server(data: Path, *flags: str, database: str | None = None) -> RunningServer:
+    """Start a server on free ports and wait for its ready line; it ends with this process, however that ends.
+
+    Args:
+        data: Its data folder.
+        flags: Further flags of `edgepack serve`.
+        database: The database's URL; None for SQLite in the data folder.
+    """
     log = (data.parent / f"{data.name}.log").open("ab")
     command = tied([*EDGEPACK, "serve", "--data", str(data), "--port", "0", "--s3-port", "0", *flags])
+    settings = {} if database is None else {"EDGEPACK_DATABASE": database}
     with log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line.startswith("edgepack ready"):
         process.kill()
         raise AssertionError(f"no ready line but {line!r}; log:\n{Path(log.name).read_text()}")
-    server = RunningServer(data, process, line)
+    server = RunningServer(data, process, line, settings)
     answer = subprocess.run(
-        [*EDGEPACK, "env", "--data", str(data), "--format", "json"], check=True, capture_output=True, text=True
+        [*EDGEPACK, "env", "--data", str(data), "--format", "json"],
+        env=os.environ | settings,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     server.environment = json.loads(answer.stdout)
     return server
@@ -103,6 +115,7 @@ def worker_beside(server: RunningServer, log: Path, *, store: str | None = None)
     """
     environment = {
         **os.environ,
+        **server.settings,
         "EDGEPACK_S3_ENDPOINT": store or server.environment["AWS_ENDPOINT_URL_S3"],
         "EDGEPACK_S3_ACCESS_KEY_ID": server.environment["AWS_ACCESS_KEY_ID"],
         "EDGEPACK_S3_SECRET_ACCESS_KEY": server.environment["AWS_SECRET_ACCESS_KEY"],

@@ -80,27 +80,27 @@ def test_what_arrived_during_a_turn_is_read_in_a_later_transaction(database: Dat
     assert seen == ["committed before the request"]
 
 
-def test_no_transaction_is_left_open(database: Database) -> None:
+def test_no_transaction_is_left_open(sqlite_database: Database) -> None:
     """One that stayed would keep the log from being written back, so that it grew for ever."""
-    insert(database, "a")
+    insert(sqlite_database, "a")
 
     async def run(read: PointRead) -> None:
         for _ in range(READS):
             message(read, "a")
         await asyncio.sleep(0)
-        insert(database, "b")
-        with database.read() as connection:
+        insert(sqlite_database, "b")
+        with sqlite_database.read() as connection:
             busy, logged, written_back = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
         assert (busy, logged, written_back) == (0, 0, 0)
 
-    with reading(database) as read:
+    with reading(sqlite_database) as read:
         asyncio.run(run(read))
 
 
 def test_a_failure_of_the_database_is_told_and_the_next_read_works(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert(database, "a")
+    insert(sqlite_database, "a")
 
     async def run(read: PointRead) -> None:
         message(read, "a")
@@ -113,5 +113,5 @@ def test_a_failure_of_the_database_is_told_and_the_next_read_works(
         await asyncio.sleep(0)
         assert message(read, "a")
 
-    with reading(database) as read:
+    with reading(sqlite_database) as read:
         asyncio.run(run(read))

@@ -1,7 +1,6 @@
 """Migrations lead to the declared schema; rows are written with their answers, or not at all."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -40,8 +39,8 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
     upgrade(database)
 
 
-def test_jobs_of_the_first_schema_survive_the_next_ones(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+def test_jobs_of_the_first_schema_survive_the_next_ones(database_url: str) -> None:
+    database = Database(database_url)
     with database.write() as connection:
         config = alembic_config()
         config.attributes["connection"] = connection

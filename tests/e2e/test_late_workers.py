@@ -35,8 +35,8 @@ class HeldBack:
 
 
 @pytest.mark.parametrize("archive", [compiled_archive(), LARGE], ids=["small", "large"])
-def test_what_it_had_on_its_way_changes_nothing(tmp_path: Path, archive: bytes) -> None:
-    server = start_server(tmp_path / "data", "--workers", "0")
+def test_what_it_had_on_its_way_changes_nothing(tmp_path: Path, server_database: str | None, archive: bytes) -> None:
+    server = start_server(tmp_path / "data", "--workers", "0", database=server_database)
     log = tmp_path / "late.log"
     try:
         with (

@@ -25,6 +25,7 @@ from driving import (
 )
 from harness import FINAL, RunningServer, start_server, wait_for
 from models import compiled_archive, onnx_archive, tar_gz
+from postgres import DATABASES, SQLITE
 
 pytestmark = pytest.mark.server
 
@@ -34,10 +35,11 @@ LARGE = 192 << 20
 RUNNING = frozenset({"INPROGRESS", "COMPLETED", "FAILED"})
 
 
-@pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+@pytest.fixture(scope="module", params=DATABASES)
+def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server whose workers may be killed."""
-    running = start_server(tmp_path_factory.mktemp("stopping") / "data", "--workers", "1")
+    database = None if request.param == SQLITE else request.getfixturevalue("postgres").new_database()
+    running = start_server(tmp_path_factory.mktemp("stopping") / "data", "--workers", "1", database=database)
     yield running
     running.stop()
 
@@ -177,8 +179,8 @@ def test_stop_of_a_compilation_job(own_server: RunningServer) -> None:
     assert nothing_left(own_server, "compiled/stoppable/")
 
 
-def test_a_server_that_is_killed_keeps_its_jobs(tmp_path: Path) -> None:
-    server = start_server(tmp_path / "data", "--workers", "1")
+def test_a_server_that_is_killed_keeps_its_jobs(tmp_path: Path, server_database: str | None) -> None:
+    server = start_server(tmp_path / "data", "--workers", "1", database=server_database)
     try:
         compiled(server, "before", tar_gz({"compiled.params": os.urandom(LARGE // 2)}, level=0))
         done = packaged(server, "done", "before", OutputConfig=location("done"))
@@ -186,7 +188,7 @@ def test_a_server_that_is_killed_keeps_its_jobs(tmp_path: Path) -> None:
         in_progress(server, "cut-short")
     finally:
         server.kill()
-    again = start_server(tmp_path / "data")
+    again = start_server(tmp_path / "data", database=server_database)
     try:
         for member in ("ModelSignature", "ModelArtifact", "CreationTime", "LastModifiedTime"):
             assert describe_packaging(again, "done")[member] == done[member]

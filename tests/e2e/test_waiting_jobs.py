@@ -23,8 +23,8 @@ def packaged_model(server: RunningServer, name: str) -> bytes:
         return member.read()
 
 
-def test_a_job_packages_the_model_that_it_was_created_for(tmp_path: Path) -> None:
-    server = start_server(tmp_path / "data", "--workers", "0")
+def test_a_job_packages_the_model_that_it_was_created_for(tmp_path: Path, server_database: str | None) -> None:
+    server = start_server(tmp_path / "data", "--workers", "0", database=server_database)
     sagemaker, log = server.client("sagemaker"), tmp_path / "worker.log"
     try:
         with worker_beside(server, log):

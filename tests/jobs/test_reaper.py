@@ -75,9 +75,7 @@ class House:
         """A worker's dequeuing, as the engine records it."""
         with self.database.write() as connection:
             connection.execute(
-                sa.text(
-                    "UPDATE workflow_status SET status = :status, executor_id = :executor WHERE workflow_uuid = :id"
-                ),
+                self.statement("UPDATE {} SET status = :status, executor_id = :executor WHERE workflow_uuid = :id"),
                 {"status": status, "executor": executor_id, "id": workflow_id},
             )
 
@@ -90,21 +88,24 @@ class House:
         with self.database.read() as connection:
             return table.named(connection, "000000000000", name)
 
+    def statement(self, sql: str) -> sa.TextClause:
+        """A statement on the engine's table of workflows, which stands in a schema of its own on PostgreSQL."""
+        return sa.text(sql.format("workflow_status" if self.database.is_sqlite else "dbos.workflow_status"))
+
     def engine(self, workflow_id: str) -> tuple[str, str]:
         """A workflow's status and queue, by the engine."""
         with self.database.read() as connection:
-            query = sa.text("SELECT status, queue_name FROM workflow_status WHERE workflow_uuid = :id")
+            query = self.statement("SELECT status, queue_name FROM {} WHERE workflow_uuid = :id")
             row = connection.execute(query, {"id": workflow_id}).one()
             return row[0], row[1]
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    url = f"sqlite:///{tmp_path / 'edgepack.db'}"
-    database, nothing = Database(url), None
+def house(tmp_path: Path, database_url: str) -> Iterator[House]:
+    database, nothing = Database(database_url), None
     upgrade(database)
-    migrate_engine(url)
-    queue = WorkQueue(url)
+    migrate_engine(database_url)
+    queue = WorkQueue(database_url)
     unused: Any = nothing  # recovery touches no store, no keys and no disk
     packaging = EdgePackagingWork(
         database, store=unused, room=unused, signer=unused, trust=unused, clock=lambda: 9_000_000
@@ -216,12 +217,12 @@ def test_old_workflows_are_forgotten_and_jobs_are_not(house: House) -> None:
     with house.database.write() as connection:
         edge_packaging_jobs.change(connection, job.id, expected={"STARTING"}, status="STOPPED")
         connection.execute(
-            sa.text("UPDATE workflow_status SET status = 'SUCCESS', completed_at = 1 WHERE workflow_uuid = :id"),
+            house.statement("UPDATE {} SET status = 'SUCCESS', completed_at = 1 WHERE workflow_uuid = :id"),
             {"id": job.workflow_id},
         )
     house.reaper().run_once()
     with house.database.read() as connection:
-        assert connection.execute(sa.text("SELECT count(*) FROM workflow_status")).scalar_one() == 0
+        assert connection.execute(house.statement("SELECT count(*) FROM {}")).scalar_one() == 0
     assert house.current(edge_packaging_jobs, "a").status == "STOPPED"
 
 

@@ -56,13 +56,12 @@ class Service:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def service(tmp_path: Path, database_url: str) -> Iterator[Service]:
     """A service with room for two active jobs of each kind."""
-    url = f"sqlite:///{tmp_path / 'edgepack.db'}"
-    database = Database(url)
+    database = Database(database_url)
     upgrade(database)
-    migrate_engine(url)
-    work = WorkQueue(url)
+    migrate_engine(database_url)
+    work = WorkQueue(database_url)
     context = Context(
         database=database,
         work=work,

@@ -22,5 +22,7 @@ def test_the_secret_access_key_is_nowhere_in_plain_text(server: RunningServer) -
 
 def test_nobody_else_may_read_the_data_folder(server: RunningServer) -> None:
     assert stat.S_IMODE(server.data.stat().st_mode) == 0o700
-    private = [*(server.data / "keys").iterdir(), server.data / "edgepack.db", server.data / "endpoints.json"]
+    databases = list(server.data.glob("edgepack.db*"))
+    assert bool(databases) is not bool(server.settings)
+    private = [*(server.data / "keys").iterdir(), *databases, server.data / "endpoints.json"]
     assert [path for path in private if stat.S_IMODE(path.stat().st_mode) & 0o077] == []

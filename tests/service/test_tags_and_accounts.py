@@ -75,7 +75,7 @@ def client_with(server: RunningServer, service: str, key: tuple[str, str], token
 @pytest.fixture(scope="module")
 def other_key(server: RunningServer) -> tuple[str, str]:
     """An access key of a second account, in the running server's database."""
-    settings = load_settings({"data": str(server.data)}, environ={}, folder=server.data)
+    settings = load_settings({"data": str(server.data)}, environ=server.settings, folder=server.data)
     database = Database(settings.database_url)
     try:
         return ensure_first_key(database, SecretBox.open(server.data), account_id=OTHER_ACCOUNT, now=system_clock())

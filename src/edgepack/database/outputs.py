@@ -25,7 +25,8 @@ def claim(connection: Connection, place: str, writer_arn: str) -> bool:
     claimed = new.on_conflict_do_update(
         index_elements=[outputs.c.place], set_={"writer_arn": writer_arn}, where=outputs.c.writer_arn.is_(None)
     )
-    return connection.execute(claimed).rowcount == 1
+    # Told by the row it returns: drivers differ in what they count of an insert that became an update.
+    return connection.execute(claimed.returning(outputs.c.place)).first() is not None
 
 
 def release(connection: Connection, writer_arn: str) -> None:
