@@ -3,10 +3,35 @@
 import contextlib
 from typing import Any
 
+import boto3
+
+from edgepack.database.engine import Database
+from edgepack.jobs.workflow import system_clock
+from edgepack.keys.sealing import SecretBox
+from edgepack.service.credentials import ensure_first_key
+from edgepack.settings import load_settings
 from harness import ROLE, RunningServer, wait_for
 from models import compiled_archive
 
 BUCKET = "models"
+
+
+def key_of(server: RunningServer, account_id: str) -> tuple[str, str]:
+    """An access key of another account, in the running server's database."""
+    settings = load_settings({"data": str(server.data)}, environ=server.settings, folder=server.data)
+    database = Database(settings.database_url)
+    try:
+        return ensure_first_key(database, SecretBox.open(server.data), account_id=account_id, now=system_clock())
+    finally:
+        database.close()
+
+
+def client_with(server: RunningServer, service: str, key: tuple[str, str], token: str | None = None) -> Any:
+    """A boto3 client with a key of its own."""
+    session: Any = boto3.Session(
+        aws_access_key_id=key[0], aws_secret_access_key=key[1], aws_session_token=token, region_name="us-east-1"
+    )
+    return session.client(service, endpoint_url=server.environment["AWS_ENDPOINT_URL_SAGEMAKER"])
 
 
 def put(server: RunningServer, key: str, body: bytes, *, bucket: str = BUCKET) -> str:

@@ -67,7 +67,7 @@ class House:
         with self.database.write() as connection:
             job = chosen.jobs.insert(connection, row)
             self.queue.enqueue(
-                connection, workflow=chosen.workflow, queue=chosen.queue, workflow_id=workflow_id, job_id=job.id
+                connection, workflow=chosen.workflow, queue=chosen.queue, workflow_id=workflow_id, job_id=job.id, turn=1
             )
         return job
 

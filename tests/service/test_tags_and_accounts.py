@@ -3,16 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from driving import compiled, create_packaging, describe_packaging, packaged
-from edgepack.database.engine import Database
-from edgepack.jobs.workflow import system_clock
-from edgepack.keys.sealing import SecretBox
-from edgepack.service.credentials import ensure_first_key
-from edgepack.settings import load_settings
+from driving import client_with, compiled, create_packaging, describe_packaging, key_of, packaged
 from harness import RunningServer
 
 pytestmark = pytest.mark.server
@@ -65,22 +59,9 @@ def test_tags_of_what_is_not_there(server: RunningServer) -> None:
         )
 
 
-def client_with(server: RunningServer, service: str, key: tuple[str, str], token: str | None = None) -> Any:
-    session: Any = boto3.Session(
-        aws_access_key_id=key[0], aws_secret_access_key=key[1], aws_session_token=token, region_name="us-east-1"
-    )
-    return session.client(service, endpoint_url=server.environment["AWS_ENDPOINT_URL_SAGEMAKER"])
-
-
 @pytest.fixture(scope="module")
 def other_key(server: RunningServer) -> tuple[str, str]:
-    """An access key of a second account, in the running server's database."""
-    settings = load_settings({"data": str(server.data)}, environ=server.settings, folder=server.data)
-    database = Database(settings.database_url)
-    try:
-        return ensure_first_key(database, SecretBox.open(server.data), account_id=OTHER_ACCOUNT, now=system_clock())
-    finally:
-        database.close()
+    return key_of(server, OTHER_ACCOUNT)
 
 
 def test_another_account_sees_and_touches_nothing(

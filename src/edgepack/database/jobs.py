@@ -8,6 +8,9 @@ from sqlalchemy.engine import Connection, RowMapping
 
 Job = TypeVar("Job")
 
+TURN_MAX = 2**31 - 1
+"""The engine's last priority. Jobs of the one account that came there would be begun in the order of their creation."""
+
 
 class JobTable(Generic[Job]):
     """Queries over one kind of job; whatever Describe shows is written with its stored answer in one transaction.
@@ -75,6 +78,28 @@ class JobTable(Generic[Job]):
         row = self.table.c
         query = sa.select(sa.func.count()).where(row.account_id == account_id, row.status.in_(statuses))
         return connection.execute(query).scalar() or 0
+
+    def next_turn(
+        self, connection: Connection, account_id: str, *, waiting: Collection[str], begun: Collection[str]
+    ) -> int:
+        """The turn of the account's next job: waiting jobs are begun in the order of their turns.
+
+        An account's jobs have turns one behind the other, and its first one comes level with the job that was begun
+        last. So accounts that have jobs waiting are served in turn, whoever has how many; and who has had none gets
+        nothing for the time before. (Start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996.)
+
+        Args:
+            connection: A connection inside the transaction that adds the job.
+            account_id: The account.
+            waiting: Statuses of jobs that no worker has begun.
+            begun: Statuses of jobs that a worker has.
+        """
+        row = self.table.c
+        last = sa.func.coalesce(sa.func.max(row.turn), 0)
+        of_begun = sa.select(last).where(row.status.in_(begun))
+        of_account = sa.select(last).where(row.account_id == account_id, row.status.in_({*waiting, *begun}))
+        served, own = (int(connection.execute(query).scalar_one()) for query in (of_begun, of_account))
+        return min(max(served, own + 1), TURN_MAX)
 
     def change(
         self,

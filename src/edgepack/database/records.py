@@ -41,6 +41,7 @@ class EdgePackagingJob(msgspec.Struct, frozen=True, kw_only=True):
         output_config: What the caller sent, verbatim.
         attempt: Number of the attempt that may write: 1, and one more each time the job is queued again.
         deaths: How many attempts ended with the death of their worker.
+        turn: Waiting jobs are begun in the order of their turns (`database/turns.py`).
         source_fingerprint: Which version of the compiled model the package's body is, byte for byte; None if there is
             no package, if another one has replaced it, or if it cannot be said for ever.
     """
@@ -65,6 +66,7 @@ class EdgePackagingJob(msgspec.Struct, frozen=True, kw_only=True):
     workflow_id: str
     attempt: int = 1
     deaths: int = 0
+    turn: int = 1
     source_fingerprint: str | None = None
 
 
@@ -95,6 +97,7 @@ class CompilationJob(msgspec.Struct, frozen=True, kw_only=True):
     workflow_id: str
     attempt: int = 1
     deaths: int = 0
+    turn: int = 1
 
     @property
     def compiled_model(self) -> CompiledModel | None:

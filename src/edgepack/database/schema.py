@@ -20,6 +20,9 @@ metadata = sa.MetaData(
 JobId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """SQLite only autoincrements a column declared INTEGER."""
 
+SortedName = sa.String(63).with_variant(sa.String(63, collation="C"), "postgresql")
+"""Sorts by its bytes, as on SQLite, whatever the collation that the PostgreSQL database was created with."""
+
 access_keys = sa.Table(
     "access_keys",
     metadata,
@@ -40,13 +43,13 @@ edge_packaging_jobs = sa.Table(
     metadata,
     sa.Column("id", JobId, primary_key=True, autoincrement=True),
     sa.Column("account_id", sa.String(12), nullable=False),
-    sa.Column("name", sa.String(63), nullable=False),
+    sa.Column("name", SortedName, nullable=False),
     sa.Column("arn", sa.String(1600), nullable=False),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("status_message", sa.Text, nullable=False),
     sa.Column("compilation_job_name", sa.String(63), nullable=False),
     sa.Column("compiled_model", sa.LargeBinary, nullable=False),
-    sa.Column("model_name", sa.String(63), nullable=False),
+    sa.Column("model_name", SortedName, nullable=False),
     sa.Column("model_version", sa.String(30), nullable=False),
     sa.Column("role_arn", sa.String(2048), nullable=False),
     sa.Column("output_config", sa.LargeBinary, nullable=False),
@@ -58,6 +61,7 @@ edge_packaging_jobs = sa.Table(
     sa.Column("workflow_id", sa.String(64), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="1"),
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("turn", sa.Integer, nullable=False, server_default="1"),
     sa.Column("source_fingerprint", sa.String(64)),
     sa.Index(None, "account_id", "name", unique=True),
     sa.Index(None, "account_id", "created_at"),
@@ -65,6 +69,7 @@ edge_packaging_jobs = sa.Table(
     sa.Index(None, "account_id", "model_name"),
     sa.Index(None, "account_id", "source_fingerprint"),
     sa.Index(None, "account_id", "status"),
+    sa.Index(None, "status", "turn"),
     sa.Index(None, "workflow_id", unique=True),
 )
 
@@ -80,7 +85,7 @@ compilation_jobs = sa.Table(
     metadata,
     sa.Column("id", JobId, primary_key=True, autoincrement=True),
     sa.Column("account_id", sa.String(12), nullable=False),
-    sa.Column("name", sa.String(63), nullable=False),
+    sa.Column("name", SortedName, nullable=False),
     sa.Column("arn", sa.String(256), nullable=False),
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("failure_reason", sa.Text, nullable=False, server_default=""),
@@ -95,10 +100,12 @@ compilation_jobs = sa.Table(
     sa.Column("workflow_id", sa.String(64), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False, server_default="1"),
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("turn", sa.Integer, nullable=False, server_default="1"),
     sa.Index(None, "account_id", "name", unique=True),
     sa.Index(None, "account_id", "created_at"),
     sa.Index(None, "account_id", "modified_at"),
     sa.Index(None, "account_id", "status"),
+    sa.Index(None, "status", "turn"),
     sa.Index(None, "workflow_id", unique=True),
 )
 

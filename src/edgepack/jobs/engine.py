@@ -54,7 +54,15 @@ class WorkQueue:
         )
 
     def enqueue(  # noqa: PLR0913 - keyword-only
-        self, connection: Connection, *, workflow: str, queue: str, workflow_id: str, job_id: int, attempt: int = 1
+        self,
+        connection: Connection,
+        *,
+        workflow: str,
+        queue: str,
+        workflow_id: str,
+        job_id: int,
+        turn: int,
+        attempt: int = 1,
     ) -> None:
         """Queue an attempt inside the transaction that writes the job's row: both become visible together, or neither.
 
@@ -64,6 +72,7 @@ class WorkQueue:
             queue: A queue that workers read.
             workflow_id: Unique id, also kept in the job's row.
             job_id: The job's row id.
+            turn: The job's: the queue is emptied in this order, and jobs of the same turn in that of their arrival.
             attempt: The attempt's number.
         """
         self._client.enqueue_in_transaction(
@@ -73,6 +82,7 @@ class WorkQueue:
                 "queue_name": queue,
                 "workflow_id": workflow_id,
                 "app_version": APPLICATION_VERSION,
+                "priority": turn,
             },
             job_id,
             attempt,

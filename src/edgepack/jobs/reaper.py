@@ -149,6 +149,7 @@ class Reaper:
                         queue=queue,
                         workflow_id=job.workflow_id,
                         job_id=job.id,
+                        turn=job.turn,
                         attempt=job.attempt,
                     )
                     log.warning("%s: worker %s is gone; attempt %d", job.arn, workflow.executor_id, job.attempt)

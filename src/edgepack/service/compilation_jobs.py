@@ -24,7 +24,7 @@ from edgepack.jobs.lifecycle import FINAL, STARTING
 from edgepack.objects.address import S3Address
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
-from edgepack.service.limits import require_room
+from edgepack.service.limits import next_turn, require_room
 from edgepack.service.listing import list_jobs
 from edgepack.service.stopping import stop_job
 from edgepack.service.tags import put_new_tags
@@ -143,6 +143,7 @@ class CompilationJobs:
                     "created_at": now,
                     "modified_at": now,
                     "workflow_id": workflow_id,
+                    "turn": next_turn(connection, compilation_jobs, caller.account_id),
                 },
             )
             put_new_tags(connection, arn, request.tags or [])
@@ -153,6 +154,7 @@ class CompilationJobs:
                 queue=COMPILATION_QUEUE,
                 workflow_id=workflow_id,
                 job_id=job.id,
+                turn=job.turn,
             )
 
 

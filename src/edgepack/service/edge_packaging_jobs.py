@@ -27,7 +27,7 @@ from edgepack.jobs.presets import preset_of
 from edgepack.objects.address import S3Address, join_key, parse_s3_uri
 from edgepack.service.caller import Caller
 from edgepack.service.context import Context
-from edgepack.service.limits import require_room
+from edgepack.service.limits import next_turn, require_room
 from edgepack.service.listing import list_jobs
 from edgepack.service.stopping import stop_job
 from edgepack.service.tags import put_new_tags
@@ -196,6 +196,7 @@ class EdgePackagingJobs:
             "created_at": now,
             "modified_at": now,
             "workflow_id": workflow_id,
+            "turn": next_turn(connection, edge_packaging_jobs, caller.account_id),
         }
         job = edge_packaging_jobs.insert(connection, values)
         put_new_tags(connection, job.arn, request.tags or [])
@@ -205,6 +206,7 @@ class EdgePackagingJobs:
             queue=EDGE_PACKAGING_QUEUE,
             workflow_id=workflow_id,
             job_id=job.id,
+            turn=job.turn,
         )
 
 
