@@ -51,12 +51,15 @@ def model(parent: Path, kind: str, megabytes: int) -> Iterator[Path]:
         yield Path(name)
 
 
-def start_up(parent: Path) -> Measured:
-    """Start the command some times."""
+def start_up(parent: Path) -> list[Measured]:
+    """Start the commands some times."""
     say("starting")
     with tempfile.TemporaryDirectory(prefix="edgepack-bench-", dir=parent) as name:
-        (result,) = run_in_turn([starting()], Path(name), STARTS)
-    return result
+        folder = Path(name)
+        (folder / "byte").write_bytes(b"1")
+        subprocess.run(["tar", "czf", "model.tar.gz", "byte"], cwd=folder, check=True)
+        prepare(folder)
+        return run_in_turn(starting(), folder, STARTS)
 
 
 def main() -> None:
@@ -86,9 +89,12 @@ def main() -> None:
                 print("\n".join(goals(kind, megabytes, results)), flush=True)
     started = start_up(arguments.dir)
     if arguments.json:
-        print(json.dumps({"machine": machine(), "measured": report, "start": asdict(started)}, indent=2))
+        print(
+            json.dumps({"machine": machine(), "measured": report, "start": [asdict(one) for one in started]}, indent=2)
+        )
     else:
-        print(f"\n## Start-up, median of {started.runs}\n\n{start_goal(started)}", flush=True)
+        lines = "\n".join(start_goal(one) for one in started)
+        print(f"\n## Start-up, medians of {STARTS}\n\n{lines}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,13 @@ FRAME = "scan, sign, frame (store copies)"
 EDGEPACK, PIPED, VERIFY = "edgepack package", "edgepack package --out -", "edgepack verify"
 COPY, TAR, MODEL_SIGNING = "cp + sync", "tar czf + openssl -sign", "model_signing sign"
 START = "edgepack --version"
+PACKAGE_SMALLEST, VERIFY_SMALLEST = "edgepack package of 1 byte", "edgepack verify of 1 byte"
 
 PACKAGE = (EDGEPACK_PROGRAM, "package", "model.tar.gz", "--name", "model", "--version", "1.0", "--data", "data")
 SIGNED = "signed.tar.gz"
 """The package that is verified."""
 
+VERIFY_COMMAND = (EDGEPACK_PROGRAM, "verify", SIGNED, "--trust", "data/keys/root.pem")
 COPY_COMMAND = "cp model.tar.gz copy.tar.gz && sync copy.tar.gz"
 TAR_COMMAND = (
     "tar czf baseline.tar.gz -C model . && openssl dgst -sha256 -sign key.pem -out baseline.sig baseline.tar.gz"
@@ -35,16 +37,20 @@ def contenders() -> list[Contender]:
         Contender(FRAME, (sys.executable, FRAME_PROGRAM, "model.tar.gz", "frame", "data"), ("frame",)),
         Contender(EDGEPACK, (*PACKAGE, "--out", "package.tar.gz"), ("package.tar.gz",)),
         Contender(PIPED, (*PACKAGE, "--out", "-")),
-        Contender(VERIFY, (EDGEPACK_PROGRAM, "verify", SIGNED, "--trust", "data/keys/root.pem")),
+        Contender(VERIFY, VERIFY_COMMAND),
         Contender(COPY, ("sh", "-c", COPY_COMMAND), ("copy.tar.gz",)),
         Contender(TAR, ("sh", "-c", TAR_COMMAND), ("baseline.tar.gz", "baseline.sig"), slow=True),
         Contender(MODEL_SIGNING, sign, ("model.sig",), slow=True),
     ]
 
 
-def starting() -> Contender:
-    """The command doing nothing: what every other one of edgepack's costs besides its work."""
-    return Contender(START, (EDGEPACK_PROGRAM, "--version"))
+def starting() -> list[Contender]:
+    """The commands with next to nothing to do: what they cost besides their work."""
+    return [
+        Contender(START, (EDGEPACK_PROGRAM, "--version")),
+        Contender(PACKAGE_SMALLEST, (*PACKAGE, "--out", "package.tar.gz"), ("package.tar.gz",)),
+        Contender(VERIFY_SMALLEST, VERIFY_COMMAND),
+    ]
 
 
 def prepare(folder: Path) -> None:
