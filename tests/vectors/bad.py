@@ -1,6 +1,5 @@
 """Packages that every verifier must refuse, though the root certificate that signed them is trusted."""
 
-import base64
 import datetime as dt
 import gzip
 import hashlib
@@ -130,8 +129,8 @@ def _high_s(manifest: Manifest) -> Manifest:
     """(r, n - s) verifies as well as (r, s)."""
     signed = msgspec.json.decode(manifest.signature, type=bundle.Bundle)
     signature = signed.dsseEnvelope.signatures[0]
-    r, s = decode_dss_signature(base64.b64decode(signature.sig))
-    other = base64.b64encode(encode_dss_signature(r, P256_ORDER - s)).decode()
+    r, s = decode_dss_signature(signature.sig)
+    other = encode_dss_signature(r, P256_ORDER - s)
     envelope = replace(signed.dsseEnvelope, signatures=(replace(signature, sig=other),))
     return replace(manifest, signature=msgspec.Raw(canonical_json(replace(signed, dsseEnvelope=envelope))))
 

@@ -126,6 +126,10 @@ def find_known(  # noqa: PLR0913 - keyword-only
     except (ArtifactError, StoreError) as error:
         log.info("%s is scanned anew: the package of %s does not serve: %s", source.address, job.arn, error.message)
         return None
+    except Exception:
+        # Whoever may write to the bucket may have put anything there: it must not fail a job that can do without.
+        log.exception("%s is scanned anew: reading the package of %s met a defect", source.address, job.arn)
+        return None
     return KnownArchive(job_name=job.name, files=head.manifest.files, coverage=head.coverage)
 
 

@@ -1,12 +1,13 @@
 """The signature bundle: a sigstore bundle v0.3 around a DSSE envelope, which `model_signing verify` accepts."""
 
 import re
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
 from edgepack.package.canonical import Encoded, canonical_json, is_made_of
 from edgepack.package.errors import SignatureError, SigningError
+from edgepack.package.limits import CERTIFICATES_MAX
 from edgepack.package.signature import Signer, key_hint, load_public_key, low_s, verifies
 from edgepack.package.statement import ClosedStruct, Statement, check_statement
 
@@ -40,7 +41,7 @@ class RawCertificate(ClosedStruct, frozen=True, kw_only=True):
 class CertificateChain(ClosedStruct, frozen=True, kw_only=True):
     """Signing certificate first, root last."""
 
-    certificates: tuple[RawCertificate, ...]
+    certificates: Annotated[tuple[RawCertificate, ...], msgspec.Meta(max_length=CERTIFICATES_MAX)]
 
 
 class PublicKeyHint(ClosedStruct, frozen=True, kw_only=True):

@@ -40,6 +40,9 @@ GZIP_HEADER_SIZE_MAX = 64 * KIB + 64 * KIB
 MANIFEST_SIZE_MAX = 256 * MIB
 """Bytes of the manifest that a verifier takes into memory: above what `MEMBERS_MAX` and `NAMES_SIZE_MAX` can make."""
 
+CERTIFICATES_MAX = 8
+"""Certificates of a chain that are read at all; edgepack's own have two."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveLimits:

@@ -70,10 +70,12 @@ def low_s(signature: bytes) -> bytes:
     """The one of the two equivalent ECDSA signatures that packages use: with both allowed, a package could be altered.
 
     Raises:
-        SigningError: It is not a DER ECDSA signature.
+        SigningError: It is not a DER ECDSA signature, or its numbers are none that one can have (FIPS 186-5, 6.4.2).
     """
     try:
         r, s = decode_dss_signature(signature)
     except ValueError:
         raise SigningError("The signer did not return a DER ECDSA signature.") from None
+    if not (0 < r < P256_ORDER and 0 < s < P256_ORDER):
+        raise SigningError("The signer returned an ECDSA signature whose numbers are out of range.")
     return encode_dss_signature(r, min(s, P256_ORDER - s))

@@ -17,13 +17,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edgepack.package.bundle import OpenedBundle
 from edgepack.package.errors import SignatureError, TrustError, UntrustedSignerError
+from edgepack.package.limits import CERTIFICATES_MAX
 from edgepack.package.signature import key_hint, load_public_key
 
 CLOCK_SKEW = timedelta(minutes=15)
 """How far in a verifier's future a signing time may lie: clocks of devices and servers differ."""
-
-CERTIFICATES_MAX = 8
-"""Certificates of a chain that are looked at; edgepack's own have two."""
 
 UNDERSTOOD_EXTENSIONS = frozenset((x509.BasicConstraints.oid, x509.KeyUsage.oid, x509.ExtendedKeyUsage.oid))
 """Critical extensions that are looked at; a certificate with another critical one is not relied on (RFC 5280, 4.2)."""
