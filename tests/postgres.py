@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -62,13 +63,19 @@ class PostgresServer:
     def new_database(self) -> str:
         """The URL of a new, empty database."""
         name = f"edgepack_{uuid.uuid4().hex}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} {self._locale()}")
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
-    def execute(self, statement: str) -> None:
-        """Run one statement in the cluster's own database."""
+    def execute(self, statement: str) -> list[Any]:
+        """Run one statement in the cluster's own database; its rows."""
         with psycopg.connect(self._url(), autocommit=True) as connection:
-            connection.execute(statement.encode())
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def _locale(self) -> str:
+        """As usual elsewhere, not by bytes: "a" sorts before "B" there, and nothing may depend on it."""
+        has_icu = self.execute("SELECT 1 FROM pg_collation WHERE collprovider = 'i' LIMIT 1")
+        return "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" if has_icu else ""
 
     def _url(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"

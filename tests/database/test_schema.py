@@ -29,7 +29,14 @@ def described(database: Database, name: str) -> dict[str, Any]:
 
 
 def test_the_replayed_migrations_equal_the_declared_schema(database: Database) -> None:
-    options = {"version_table": "edgepack_schema_version", "compare_type": True}
+    options = {
+        "version_table": "edgepack_schema_version",
+        "compare_type": True,
+        # Trigrams are the migrations' alone: each database has them in its own way.
+        "include_name": lambda name, kind, _: (
+            not (kind == "table" and "jobs_names" in name) and not str(name).endswith("_trigrams")
+        ),
+    }
     with database.read() as connection:
         context = MigrationContext.configure(connection, opts=options)
         assert compare_metadata(context, schema.metadata) == []

@@ -3,6 +3,8 @@
 Times are integers, microseconds since the epoch: they sort, index and compare the same on both databases.
 A job's Describe answer is stored ready to send, in a table of its own: the list queries then walk narrow rows, and
 Describe is one read. Both are only ever written together (`edge_packaging_jobs.py`, `compilation_jobs.py`).
+Beside what is declared here, a migration makes the trigrams of the jobs' names, which each database has in its own way
+(`narrowing.py`).
 """
 
 import sqlalchemy as sa
@@ -64,11 +66,15 @@ edge_packaging_jobs = sa.Table(
     sa.Column("turn", sa.Integer, nullable=False, server_default="1"),
     sa.Column("source_fingerprint", sa.String(64)),
     sa.Index(None, "account_id", "name", unique=True),
-    sa.Index(None, "account_id", "created_at"),
-    sa.Index(None, "account_id", "modified_at"),
-    sa.Index(None, "account_id", "model_name"),
+    sa.Index(None, "account_id", "created_at", "id"),
+    sa.Index(None, "account_id", "modified_at", "id"),
+    sa.Index(None, "account_id", "model_name", "id"),
     sa.Index(None, "account_id", "source_fingerprint"),
-    sa.Index(None, "account_id", "status"),
+    sa.Index(None, "account_id", "status", "id"),
+    sa.Index(None, "account_id", "status", "created_at", "id"),
+    sa.Index(None, "account_id", "status", "modified_at", "id"),
+    sa.Index(None, "account_id", "status", "model_name", "id"),
+    sa.Index(None, "account_id", "status", "name", "id"),
     sa.Index(None, "status", "turn"),
     sa.Index(None, "workflow_id", unique=True),
 )
@@ -102,9 +108,12 @@ compilation_jobs = sa.Table(
     sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
     sa.Column("turn", sa.Integer, nullable=False, server_default="1"),
     sa.Index(None, "account_id", "name", unique=True),
-    sa.Index(None, "account_id", "created_at"),
-    sa.Index(None, "account_id", "modified_at"),
-    sa.Index(None, "account_id", "status"),
+    sa.Index(None, "account_id", "created_at", "id"),
+    sa.Index(None, "account_id", "modified_at", "id"),
+    sa.Index(None, "account_id", "status", "id"),
+    sa.Index(None, "account_id", "status", "created_at", "id"),
+    sa.Index(None, "account_id", "status", "modified_at", "id"),
+    sa.Index(None, "account_id", "status", "name", "id"),
     sa.Index(None, "status", "turn"),
     sa.Index(None, "workflow_id", unique=True),
 )

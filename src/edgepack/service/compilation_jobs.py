@@ -80,7 +80,13 @@ class CompilationJobs:
             ValidationError: The token is not one of ours for this query.
         """
         jobs, token = list_jobs(
-            self._context, caller, compilation_jobs, request, columns=SORT_COLUMNS, default_sort="CreationTime"
+            self._context,
+            caller,
+            compilation_jobs,
+            request,
+            columns=SORT_COLUMNS,
+            default_sort="CreationTime",
+            texts={"name": request.name_contains or ""},
         )
         return ListCompilationJobsResponse(compilation_job_summaries=[summary(job) for job in jobs], next_token=token)
 

@@ -14,10 +14,9 @@ from edgepack.contract.edge_packaging_jobs import (
     ListEdgePackagingJobsResponse,
     StopEdgePackagingJobRequest,
 )
-from edgepack.database import outputs, schema
+from edgepack.database import outputs
 from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs, summary
-from edgepack.database.listing import contains
 from edgepack.database.point_reads import PointRead
 from edgepack.database.records import CompiledModel
 from edgepack.errors import ResourceNotFoundError, ValidationError
@@ -102,11 +101,6 @@ class EdgePackagingJobs:
         Raises:
             ValidationError: The token is not one of ours for this query.
         """
-        extra = (
-            [contains(schema.edge_packaging_jobs.c.model_name, request.model_name_contains)]
-            if request.model_name_contains
-            else []
-        )
         jobs, token = list_jobs(
             self._context,
             caller,
@@ -114,7 +108,7 @@ class EdgePackagingJobs:
             request,
             columns=SORT_COLUMNS,
             default_sort="CREATION_TIME",
-            extra=extra,
+            texts={"name": request.name_contains or "", "model_name": request.model_name_contains or ""},
         )
         return ListEdgePackagingJobsResponse(
             edge_packaging_job_summaries=[summary(job) for job in jobs], next_token=token

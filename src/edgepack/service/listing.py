@@ -1,14 +1,12 @@
 """What the two List operations of jobs share: filters to conditions, a page, a token."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
-
-import sqlalchemy as sa
 
 from edgepack.contract.shapes import wire_name
 from edgepack.contract.validation import detected, fault
-from edgepack.database import listing
 from edgepack.database.jobs import JobTable
+from edgepack.database.listing import Listing, page
 from edgepack.database.records import MICROSECONDS
 from edgepack.errors import ValidationError
 from edgepack.service.caller import Caller
@@ -19,13 +17,8 @@ Job = TypeVar("Job")
 
 AT_LEAST_ONE = "Member must have value greater than or equal to 1"
 
-TIME_FILTERS: Sequence[tuple[str, str, Callable[[Any, int], Any]]] = (
-    ("creation_time_after", "created_at", lambda column, value: column > value),
-    ("creation_time_before", "created_at", lambda column, value: column < value),
-    ("last_modified_time_after", "modified_at", lambda column, value: column > value),
-    ("last_modified_time_before", "modified_at", lambda column, value: column < value),
-)
-"""Member, column, condition: strictly after and before, in microseconds."""
+WINDOWS = {"created_at": "creation_time", "modified_at": "last_modified_time"}
+"""Column, and the beginning of the members that bound it: strictly after and before."""
 
 LARGEST_TIME = 2**62
 """Microseconds; beyond any date that either database's integers hold."""
@@ -39,7 +32,7 @@ def list_jobs(  # noqa: PLR0913 - what the two kinds do not share, keyword-only
     *,
     columns: dict[str, str],
     default_sort: str,
-    extra: Sequence[sa.ColumnElement[bool]] = (),
+    texts: Mapping[str, str],
 ) -> tuple[list[Job], str | None]:
     """One page of the caller's jobs.
 
@@ -50,7 +43,7 @@ def list_jobs(  # noqa: PLR0913 - what the two kinds do not share, keyword-only
         request: The List request; the members that both kinds have are read from it.
         columns: `SortBy` value to column.
         default_sort: `SortBy` when the request names none.
-        extra: Conditions that only this kind has.
+        texts: What a column's value must contain, by column.
 
     Returns:
         The jobs, and the token of the next page or None.
@@ -59,23 +52,26 @@ def list_jobs(  # noqa: PLR0913 - what the two kinds do not share, keyword-only
         ValidationError: The token is not one of ours for this query, or a time is out of range.
     """
     order = columns[request.sort_by or default_sort]
-    descending = request.sort_order == "Descending"
+    listing = Listing(
+        table=jobs.table,
+        account_id=caller.account_id,
+        order=order,
+        descending=request.sort_order == "Descending",
+        status=request.status_equals,
+        windows=dict(_windows(request)),
+        texts={column: text for column, text in texts.items() if text},
+    )
     query = _query_identity(caller, type(request).__name__, request)
     after = read_token(context.secrets, request.next_token, query=query) if request.next_token else None
-    limit = _page_size(request.max_results)
     with context.database.read() as connection:
-        rows = listing.page(
+        rows, ends_at = page(
             connection,
-            jobs.table,
-            where=[jobs.table.c.account_id == caller.account_id, *_conditions(jobs.table, request), *extra],
-            order=order,
-            descending=descending,
+            listing,
             after=(after.value, after.row_id) if after else None,
-            limit=limit + 1,
+            limit=_page_size(request.max_results),
         )
-    page, more = rows[:limit], len(rows) > limit
-    token = next_token(context.secrets, Position(page[-1][order], page[-1]["id"]), query=query) if more else None
-    return jobs.records(page), token
+    token = next_token(context.secrets, Position(*ends_at), query=query) if ends_at else None
+    return jobs.records(rows), token
 
 
 def _page_size(max_results: int | None) -> int:
@@ -93,17 +89,16 @@ def _query_identity(caller: Caller, operation: str, request: Any) -> list[Any]:
     return [caller.account_id, operation, sorted(members.items())]
 
 
-def _conditions(table: sa.Table, request: Any) -> list[sa.ColumnElement[bool]]:
-    conditions = []
-    for member, column, condition in TIME_FILTERS:
-        value = getattr(request, member)
-        if value is not None:
-            conditions.append(condition(table.c[column], _microseconds(member, value)))
-    if request.name_contains:
-        conditions.append(listing.contains(table.c.name, request.name_contains))
-    if request.status_equals:
-        conditions.append(table.c.status == request.status_equals)
-    return conditions
+def _windows(request: Any) -> Iterator[tuple[str, tuple[int | None, int | None]]]:
+    for column, members in WINDOWS.items():
+        after, before = (_bound(request, f"{members}_{end}") for end in ("after", "before"))
+        if (after, before) != (None, None):
+            yield column, (after, before)
+
+
+def _bound(request: Any, member: str) -> int | None:
+    seconds = getattr(request, member)
+    return None if seconds is None else _microseconds(member, seconds)
 
 
 def _microseconds(member: str, seconds: float) -> int:
