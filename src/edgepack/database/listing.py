@@ -15,13 +15,13 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from edgepack.database.narrowing import contains, narrowings
 
-EXAMINED_MAX = 2_000
+EXAMINED_MAX = 1_000
 """Rows that are looked at for one page: some milliseconds."""
 
-FEW = 1_000
+FEW = 400
 """Rows that are sorted for one page rather than walked to."""
 
-CHUNK = 500
+CHUNK = 250
 """Rows that are looked at at once, where a filter is applied to each."""
 
 Key = tuple[Any, int]
