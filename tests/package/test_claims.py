@@ -8,10 +8,11 @@ from msgspec.structs import replace
 from edgepack.errors import ArtifactError
 from edgepack.keys.signing import FileSigner
 from edgepack.package import errors
+from edgepack.package.certificate_profile import CERTIFICATES_MAX
 from edgepack.package.claims import certificate_claims
 from edgepack.package.head import UnverifiedHead, read_unverified_head, verify_head
 from edgepack.package.source import Source
-from edgepack.package.trust import CERTIFICATES_MAX, TrustRoots
+from edgepack.package.trust import TrustRoots
 from models import tar_gz
 from package.conftest import IDENTITY, NOW
 from package.making import SIGNS, authority, framed, holder

@@ -19,9 +19,10 @@ from edgepack.keys.signing import FileSigner
 from edgepack.package import errors
 from edgepack.package.bundle import open_bundle
 from edgepack.package.canonical import canonical_json
+from edgepack.package.certificate_profile import CERTIFICATES_MAX
 from edgepack.package.manifest import Manifest
 from edgepack.package.signature import P256_ORDER, Signer
-from edgepack.package.trust import CERTIFICATES_MAX, CLOCK_SKEW, TrustRoots
+from edgepack.package.trust import CLOCK_SKEW, TrustRoots
 from edgepack.package.verification import Verdict, verify_package
 from models import tar_gz
 from package.conftest import NOW
