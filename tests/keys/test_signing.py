@@ -1,7 +1,9 @@
 """Signing keys: made once, readable by the owner only, of a profile that other verifiers accept."""
 
+import base64
 import stat
 import subprocess
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -179,6 +181,19 @@ def test_other_key_files_are_refused(tmp_path: Path, content: bytes, told: str) 
     with pytest.raises(SigningKeyError, match=told) as refused:
         signer_from_key_file(tmp_path / "key.pem")
     assert "openssl ecparam" in refused.value.advice
+
+
+def test_a_certificate_with_a_serial_number_below_zero_is_damaged_and_no_warning(tmp_path: Path) -> None:
+    ensure_signing_keys(tmp_path, now=NOW)
+    der = x509.load_pem_x509_certificate(export_trust(tmp_path)).public_bytes(serialization.Encoding.DER)
+    before, version, serial = der.partition(b"\xa0\x03\x02\x01\x02")
+    body = base64.encodebytes(before + version + serial[:2] + b"\x81" + serial[3:])
+    (tmp_path / "key.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\n" + body + b"-----END CERTIFICATE-----\n")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(SigningKeyError, match="damaged certificate"):
+            signer_from_key_file(tmp_path / "key.pem")
+    assert warned == []
 
 
 def test_the_private_key_is_not_shown(data: Path) -> None:

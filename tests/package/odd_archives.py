@@ -6,7 +6,7 @@ from collections.abc import Callable
 from package.tar_blocks import END, content, extended, header, patched, record
 
 POSIX, GNU, OLD = b"ustar\x0000", b"ustar  \0", bytes(8)
-NAME, MODE, UID, SIZE, MTIME, KIND, LINK, MAGIC, PREFIX = 0, 100, 108, 124, 136, 156, 157, 257, 345
+NAME, MODE, UID, SIZE, MTIME, KIND, LINK, MAGIC, DEVICES, PREFIX = 0, 100, 108, 124, 136, 156, 157, 257, 329, 345
 """Where a header's fields start."""
 
 HIDDEN = header("hidden", 3) + content(b"bad")
@@ -60,9 +60,7 @@ def of_type(kind: str) -> Callable[[], bytes]:
 
 
 READ: dict[str, Callable[[], bytes]] = {
-    "old form": lambda: packed(altered(MAGIC, OLD)),
     "old type": lambda: packed(altered(KIND, b"\0")),
-    "old folder": lambda: packed(patched(header("d", 0, b"5"), MAGIC, OLD), file("d/a")),
     "names at the edge": lambda: packed(file("n" * 100), file("o" * 101), file("d/" * 78 + "p" * 100), file("q" * 255)),
     "two fields": lambda: packed(in_two_fields(b"p" * 155, b"n" * 100), in_two_fields(b"o", b"n")),
     "two fields and pax": lambda: packed(called("real", in_two_fields(b"p", b"n"))),
@@ -81,7 +79,8 @@ READ: dict[str, Callable[[], bytes]] = {
     "composed": lambda: packed(called("\xe4", file()), called("\u0915\u093c", file())),
     "other scripts": lambda: packed(file("ä漢"), called("ж/\U0001f600", file())),
     "tar's own names": lambda: packed(file("././@LongLink"), file("PaxHeaders.0/a"), file("GNUSparseFile.0/a")),
-    "Apple's names": lambda: packed(file("._a"), file("a")),
+    "nearly Apple's names": lambda: packed(file(".a"), file("_._a"), file("._d/a"), file("d/.a._")),
+    "Apple's names that pax replaces": lambda: packed(called("a", file("._a")), long_name(b"b\0", file("d/._b"))),
     "size in base 256": lambda: packed(altered(SIZE, base256(3))),
     "size of twelve digits": lambda: packed(altered(SIZE, b"000000000003")),
     "size behind spaces": lambda: packed(altered(SIZE, b"          3 ")),
@@ -89,7 +88,8 @@ READ: dict[str, Callable[[], bytes]] = {
     "year 9999": lambda: packed(altered(MTIME, base256(253_402_300_799)), called("b", file())),
     "largest owner": lambda: packed(altered(UID, base256(2**32 - 2, 8))),
     "no mode, no owner": lambda: packed(altered(MODE, bytes(24))),
-    "every mode": lambda: packed(altered(MODE, b"\xff" * 8)),
+    "every mode": lambda: packed(altered(MODE, b"7" * 8)),
+    "no devices": lambda: packed(altered(DEVICES, b" " * 16), patched(header("b"), DEVICES, bytes(16))),
     "pax size": lambda: packed(extended(record("size", "0003")), file()),
     "pax times": lambda: packed(extended(record("mtime", "-5.5") + record("uid", "4294967294")), file()),
     "pax attributes": lambda: packed(extended(record("SCHILY.xattr.user.x", b"\0\xff\n")), file()),
@@ -111,6 +111,11 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "one by folded case": lambda: packed(file("stra\xdfe"), file("STRASSE")),
     "one by Unicode form": lambda: packed(file("\xe4"), file("a\u0308")),
     "one by what shows nothing": lambda: packed(file("a"), file("a\u200d")),
+    "one by a variation of nothing": lambda: packed(file("a"), file("a\ufe0f")),
+    "Apple's name": lambda: packed(file("._a"), file("a")),
+    "Apple's name, alone": lambda: packed(file("d/._a")),
+    "Apple's name, by pax": lambda: packed(called("._a", file("b"))),
+    "Apple's name, of a folder": lambda: packed(header("._d", 0, b"5"), file("a")),
     "hard link": lambda: packed(file("b"), header("a", kind=b"1", linkname="b")),
     "hard link with content": lambda: packed(file("b"), header("a", 3, b"1", linkname="b"), content(b"bad")),
     "hard link to the manifest": lambda: packed(file("b"), header("a", kind=b"1", linkname="sagemaker_edge_manifest")),
@@ -136,6 +141,13 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "pax called as the manifest": lambda: packed(
         header("sagemaker_edge_manifest", 10, b"x"), content(record("path", "b")), file()
     ),
+    "old form": lambda: packed(altered(MAGIC, OLD)),
+    "old folder": lambda: packed(patched(header("d", 0, b"5"), MAGIC, OLD), file("d/a")),
+    "old form of pax": lambda: packed(
+        patched(header("ext", 10, b"x"), MAGIC, OLD), content(record("path", "b")), file()
+    ),
+    "mode beyond integers": lambda: packed(altered(MODE, base256(2**56 - 1, 8))),
+    "mode below zero": lambda: packed(altered(MODE, base256(-1, 8))),
     "old form in two fields": lambda: packed(in_two_fields(b"p", b"n", OLD)),
     "GNU in two fields": lambda: packed(in_two_fields(b"p", b"n", GNU)),
     "prefix with a slash": lambda: packed(in_two_fields(b"p/", b"n")),

@@ -20,6 +20,7 @@ View = dict[str, str]
 COMMANDS = {
     "GNU tar": ("tar", "-xzf", "-", "--no-same-owner"),
     "bsdtar": ("bsdtar", "-xzf", "-", "-o", "--no-xattrs", "--no-acls", "--no-fflags"),
+    "bsdtar as on macOS": ("bsdtar", "--options", "tar:mac-ext", "-xzf", "-", "-o", "--no-xattrs", "--no-acls"),
     "busybox": ("busybox", "tar", "-xzf", "-", "-o"),
 }
 """As somebody unpacks who is not root: with the files, without owners and attributes."""
@@ -48,16 +49,6 @@ def by_command(command: tuple[str, ...], archive: bytes) -> View:
         return unpacked(Path(folder))
 
 
-def by_busybox(archive: bytes) -> View | None:
-    """The same; nothing for headers without a magic, which busybox is often built without."""
-    try:
-        return by_command(COMMANDS["busybox"], archive)
-    except ReaderFailedError as error:
-        if "invalid tar magic" in str(error):
-            return None
-        raise
-
-
 def by_python(archive: bytes, *, streaming: bool) -> View:
     """What Python's own reader unpacks, whatever it raises."""
     with tempfile.TemporaryDirectory() as folder, io.BytesIO(archive) as data:
@@ -70,7 +61,7 @@ def by_python(archive: bytes, *, streaming: bool) -> View:
         return unpacked(Path(folder))
 
 
-Reader = Callable[[bytes], View | None]
+Reader = Callable[[bytes], View]
 
 PYTHON: dict[str, Reader] = {
     "Python": partial(by_python, streaming=False),
@@ -80,12 +71,8 @@ PYTHON: dict[str, Reader] = {
 
 def programs() -> dict[str, Reader]:
     """The readers that are installed here; GNU tar is everywhere."""
-    found: dict[str, Reader] = {"GNU tar": partial(by_command, COMMANDS["GNU tar"])}
-    if shutil.which("bsdtar"):
-        found["bsdtar"] = partial(by_command, COMMANDS["bsdtar"])
-    if shutil.which("busybox"):
-        found["busybox"] = by_busybox
-    return found
+    found = {name: command for name, command in COMMANDS.items() if name == "GNU tar" or shutil.which(command[0])}
+    return {name: partial(by_command, command) for name, command in found.items()}
 
 
 def as_packaged(archive: bytes) -> tuple[View, bytes]:

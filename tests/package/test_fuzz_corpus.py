@@ -50,7 +50,7 @@ def test_every_framing_reaches_the_tar_reader() -> None:
 
 
 def test_a_difference_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    packaged = READ["old form"]()
+    packaged = READ["old type"]()
     monkeypatch.setattr("fuzz_targets.as_packaged", lambda _: ({"other": ""}, packaged))
     with pytest.raises(AssertionError):
         check_archive(b"\0" + packaged)

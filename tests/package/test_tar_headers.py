@@ -1,7 +1,9 @@
 """Headers, padding and the archive's end: wherever two readers are known to see different things, it is refused."""
 
 import gzip
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +12,35 @@ from edgepack.package.scan import scan_archive
 from package.splicing import chunked, paths, scanned
 from package.tar_blocks import END, content, extended, header, patched, record
 
+MAGICS = (b"ustar\x0000", b"ustar  \0")
+"""Of POSIX and of GNU."""
+
 Refusal = tuple[str, Callable[[], list[bytes]], type[Exception], str]
 
 
-def test_old_headers_without_a_magic_are_read() -> None:
-    assert paths(patched(header("a"), 257, bytes(8)), END) == ["a"]
+def test_headers_of_both_forms_are_read() -> None:
+    assert paths(*(patched(header(f"a{n}"), 257, magic) for n, magic in enumerate(MAGICS)), END) == ["a0", "a1"]
+
+
+@pytest.mark.parametrize("form", ["v7", "gnu", "ustar", "pax"])
+def test_what_gnu_tar_writes(form: str, tmp_path: Path) -> None:
+    """Of v7 nothing is packaged, and it is said what to do."""
+    (tmp_path / "model").write_bytes(b"weights")
+    command = ["tar", f"--format={form}", "-czf", "-", "-C", str(tmp_path), "."]
+    archive = subprocess.run(command, capture_output=True, check=True).stdout
+    if form != "v7":
+        assert [file.path for file in scan_archive([archive]).files] == ["model"]
+        return
+    with pytest.raises(errors.UnsupportedMemberError, match=r"'\./' is of the form before ustar \(v7\)") as caught:
+        scan_archive([archive])
+    assert "--format=gnu" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "field", [bytes(8), b" " * 7 + b"\0", b"\x80" + bytes(7), b"77777777", b"     644", b"644 \0\0 \0"]
+)
+def test_numbers_are_written_in_many_ways(field: bytes) -> None:
+    assert paths(patched(header("a"), 100, field), END) == ["a"]
 
 
 def test_sizes_as_gnu_writes_large_numbers() -> None:
@@ -76,6 +102,19 @@ REFUSED: list[Refusal] = [
         errors.UnsupportedMemberError,
         "user id of 'a' is out of range",
     ),
+    (
+        "mode beyond integers",
+        lambda: [patched(header("a"), 100, b"\x80" + b"\xff" * 7)],
+        errors.UnsupportedMemberError,
+        "mode of 'a' is out of range",
+    ),
+    (
+        "mode of 25 bits",
+        lambda: [patched(header("a"), 100, b"\x80" + (1 << 24).to_bytes(7, "big"))],
+        errors.UnsupportedMemberError,
+        "mode of 'a' is out of range",
+    ),
+    ("fields behind the prefix", lambda: [patched(header("a"), 500, b"x")], errors.UnsupportedMemberError, "'a'"),
     ("blank mode", lambda: [patched(header("a"), 100, b" " * 8)], errors.TarError, "mode of 'a' is not a number"),
     (
         "claims too much",

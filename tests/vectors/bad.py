@@ -21,9 +21,10 @@ from edgepack.package.scan import ArchiveScan, FileEntry, scan_archive
 from edgepack.package.signature import P256_ORDER, Signer
 from models import tar_gz
 from package.conftest import IDENTITY, NOW
-from package.making import NO_AUTHORITY, SIGNS, Forgery, Holder, authority, forged, framed, package_of, usage
+from package.making import NO_AUTHORITY, SIGNS, Forgery, Holder, authority, forged, framed, holder, package_of, usage
 from package.splicing import spliced
 from package.tar_blocks import END, content, extended, header, patched, record
+from package.test_chains import showing
 from package.test_forgeries import MANIFESTS, STATEMENTS, covering
 from vectors.good import PLAIN, PLAIN_TAR
 
@@ -149,6 +150,13 @@ def _certified(root: Holder) -> Iterator[Bad]:
     for name, extensions in profiles.items():
         signer = root.issue(name, *extensions).signer(root)
         yield Bad(f"certificate-with-{name}", 5, "", package_of(PLAIN, signer))
+    signing, stranger = root.issue("vectors signer", *SIGNS), holder("another root", *authority())
+    behind = showing(signing, root.certificate, stranger.certificate)
+    yield Bad("a-stranger-s-certificate-behind-the-root", 5, "broken", package_of(PLAIN, behind))
+    upper = root.issue("vectors upper authority", *authority(0))
+    lower = upper.issue("vectors lower authority", *authority(0))
+    too_long = lower.issue("vectors deepest signer", *SIGNS).signer(lower, upper, root)
+    yield Bad("a-chain-longer-than-its-path-length", 5, "may not issue", package_of(PLAIN, too_long))
 
 
 def _stated(signer: Signer) -> Iterator[Bad]:
@@ -194,15 +202,27 @@ def _signed_though_hostile(signer: Signer) -> Iterator[Bad]:
     yield Bad("holds-a-pax-path-that-is-not-composed", 8, "composed", uncomposed)
     yield Bad("holds-a-character-set-in-a-keyword", 8, "character set", _signed(charset + header("b") + END, signer))
     yield Bad("holds-the-manifest-s-short-name", 8, short, _signed(header(short) + END, signer, short))
+    named = {
+        "a-file-of-macos-attributes": ("macOS", "._b"),
+        "names-that-differ-in-nothing-visible": ("one file", "b", "b\u034f"),
+        "the-manifest-s-name-and-a-variation-selector": ("already", "sagemaker_edge_manifest\ufe0f"),
+        "an-arabic-letter-mark": ("control character", "b\u061c"),
+    }
+    for name, (says, *paths) in named.items():
+        members = b"".join(map(header, paths))
+        yield Bad(f"holds-{name}", 8, says, _signed(members + END, signer, *paths))
+    yield Bad("holds-a-drive-behind-a-dot", 8, "drive", _signed(header("./C:b") + END, signer, "C:b"))
+    old, mode = patched(header("b"), 257, bytes(8)), patched(header("b"), 100, b"\x80" + b"\xff" * 7)
+    yield Bad("holds-a-header-without-a-magic", 8, "v7", _signed(old + END, signer))
+    yield Bad("holds-a-mode-of-56-bits", 8, "mode", _signed(mode + END, signer))
 
 
-def _signed(tar: bytes, signer: Signer, path: str = "b") -> bytes:
-    """A package that says the truth about a tar that cannot be scanned, of one empty file."""
+def _signed(tar: bytes, signer: Signer, *paths: str) -> bytes:
+    """A package that says the truth about a tar that cannot be scanned, of one empty file `b` or of others."""
     archive = gzip.compress(tar, mtime=0)
     deflate = archive[10:-8]
-    entry = FileEntry(path, hashlib.sha256(b"").hexdigest(), 0)
     scan = ArchiveScan(
-        files=(entry,),
+        files=tuple(FileEntry(path, hashlib.sha256(b"").hexdigest(), 0) for path in paths or ("b",)),
         deflate_start=10,
         deflate_end=len(archive) - 8,
         deflate_crc32=zlib.crc32(deflate),

@@ -30,6 +30,7 @@ def good_packages(signer: Signer) -> Iterator[tuple[str, bytes]]:
     yield "gnu-long-names", package_of(tree(tarfile.GNU_FORMAT), signer)
     yield "more-zero-blocks", package_of(gzip.compress(PLAIN_TAR + bytes(20 * 512), mtime=0), signer)
     yield "compressed-anew", package_of(gzip.compress(PLAIN_TAR[:700]) + gzip.compress(PLAIN_TAR[700:]), signer)
+    yield "filling", package_of(tar_gz({"zeros": bytes(1 << 24)}, level=0), signer)
     device = ModelIdentity(model_name="Ünïcode model", model_version="1.0 b_2", target_device="jetson_nano")
     yield "for-a-device", package_of(PLAIN, signer, identity=device)
     yield "by-name-and-version-alone", package_of(PLAIN, signer, identity=replace(device, target_device=None))

@@ -4,7 +4,7 @@
 
 Run it into an empty folder to add vectors, and copy the new ones: those that were published stay as they are, since a
 signature once published is verified for ever. Keys are made anew each time and thrown away, so that new vectors come
-with what they trust, under another name: `root-2.pem` was the second time's root.
+with what they trust, under another name: `root-2.pem` was the second time's root, `root-3.pem` the third time's.
 """
 
 import datetime as dt
@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from edgepack.keys.signing import FileSigner
 from edgepack.package.signature import Signer
 from package.conftest import NOW
-from package.making import SIGNS, Holder, authority, holder, package_of
+from package.making import DAY, SIGNS, Holder, authority, holder, package_of
+from package.test_chains import again, showing
 from vectors.bad import Bad, bad_packages
 from vectors.good import PLAIN, good_packages
 
@@ -55,6 +56,7 @@ class Keys:
     Attributes:
         root: The trusted root.
         stranger: A root that nobody trusts.
+        expired: The root's certificate before it was renewed.
         between: An authority under the root.
         signer: Signs under the root.
         deep: Signs under the authority.
@@ -63,6 +65,7 @@ class Keys:
 
     root: Holder
     stranger: Holder
+    expired: Holder
     between: Holder
     signer: FileSigner
     deep: FileSigner
@@ -76,6 +79,7 @@ class Keys:
         return cls(
             root=root,
             stranger=stranger,
+            expired=again(root, root, until=NOW - DAY / 2),
             between=between,
             signer=root.issue("vectors signer", *SIGNS).signer(root),
             deep=between.issue("vectors deep signer", *SIGNS).signer(between, root),
@@ -88,6 +92,8 @@ def trusted(keys: Keys) -> dict[str, bytes]:
     return {
         "root.pem": keys.root.certificate.public_bytes(Encoding.PEM),
         "other-root.pem": keys.stranger.certificate.public_bytes(Encoding.PEM),
+        "two-roots.pem": b"".join(each.certificate.public_bytes(Encoding.PEM) for each in (keys.stranger, keys.root)),
+        "renewed-root.pem": b"".join(each.certificate.public_bytes(Encoding.PEM) for each in (keys.expired, keys.root)),
         "authority.pem": keys.between.certificate.public_bytes(Encoding.PEM),
         "bare-key.pem": _public(keys.bare),
         "signer-key.pem": _public(keys.signer),
@@ -109,11 +115,23 @@ def vectors(keys: Keys) -> Iterator[tuple[Vector, bytes]]:
     yield Vector("signed-by-a-bare-key", "bare-key.pem", now, verified=True), bare
     yield Vector("the-signer-s-key-is-trusted", "signer-key.pem", now, verified=True), plain
     yield Vector("the-certificates-have-expired-since", "root.pem", later, verified=True), plain
+    yield Vector("one-of-two-roots-is-trusted", "two-roots.pem", now, verified=True), plain
+    rootless = package_of(PLAIN, showing(keys.root.issue("vectors signer", *SIGNS)))
+    yield Vector("the-root-is-not-in-the-chain", "root.pem", now, verified=True), rootless
+    yield Vector("a-root-and-its-renewal-are-trusted", "renewed-root.pem", now, verified=True), rootless
+    yield Vector("signed-under-two-authorities", "root.pem", now, verified=True), _deepest(keys.root)
     yield Vector("another-root-is-trusted", "other-root.pem", now, verified=False, step=5, says="trust"), plain
     yield Vector("a-chain-where-a-key-is-trusted", "bare-key.pem", now, verified=False, step=5, says="trust"), plain
     yield Vector("a-bare-key-where-a-root-is-trusted", "root.pem", now, verified=False, step=5, says="trust"), bare
     for bad in bad_packages(keys.root, keys.signer):
         yield _refused(bad, now), bad.package
+
+
+def _deepest(root: Holder) -> bytes:
+    """Under two authorities, whose path lengths just allow it."""
+    upper = root.issue("vectors upper authority", *authority(1))
+    lower = upper.issue("vectors lower authority", *authority(0))
+    return package_of(PLAIN, lower.issue("vectors deepest signer", *SIGNS).signer(lower, upper, root))
 
 
 def _refused(bad: Bad, now: str) -> Vector:

@@ -3,6 +3,7 @@
 Made on first start in the data folder. Certificate profile: docs/package-format.md, "Certificates" (RFC 5280).
 """
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -119,12 +120,7 @@ def signer_from_key_file(path: Path) -> FileSigner:
     Raises:
         SigningKeyError: The file is missing or holds something else.
     """
-    certificates: list[x509.Certificate] = []
-    if CERTIFICATE_MARK in _read(path):
-        try:
-            certificates = x509.load_pem_x509_certificates(_read(path))
-        except ValueError:
-            raise SigningKeyError(f"{path} holds a damaged certificate.", advice=KEY_FILE_ADVICE) from None
+    certificates = _load_chain(path) if CERTIFICATE_MARK in _read(path) else []
     try:
         return FileSigner(_load_key(path), certificates)
     except SigningKeyError as error:
@@ -211,6 +207,20 @@ def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise SigningKeyError(f"{path} does not hold an elliptic curve key.")
     return key
+
+
+def _load_chain(path: Path) -> list[x509.Certificate]:
+    try:
+        # The parser warns of what is refused here.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            certificates = x509.load_pem_x509_certificates(_read(path))
+            positive = all(certificate.serial_number > 0 for certificate in certificates)
+    except ValueError:
+        positive = False
+    if not positive:
+        raise SigningKeyError(f"{path} holds a damaged certificate.", advice=KEY_FILE_ADVICE)
+    return certificates
 
 
 def _load_certificate(path: Path) -> x509.Certificate:

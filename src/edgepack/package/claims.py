@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from edgepack.package.bundle import OpenedBundle
-from edgepack.package.trust import damage_refused, load_chain
+from edgepack.package.certificate_profile import damage_refused, load_chain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,9 +34,18 @@ _STRIPPED = re.compile(r"[:<>\"|?*]|[. ](?:/|\Z)")
 
 _UNDERSCORED = str.maketrans(dict.fromkeys('<>"|?*', "_"))
 
-_DRIVE = re.compile(r"[A-Za-z]:")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, line separators and direction overrides: they make a listing show what is not there."""
+_DRIVE = re.compile(r"(?:\./)*[A-Za-z]:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, line separators and direction marks: they make a listing show what is not there."""
+
+_APPLE_DOUBLE = "._"
+"""What the names of AppleDouble files begin with: macOS' tar takes them for attributes and unpacks no file."""
+
+_DEFAULT_IGNORABLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Default_Ignorable_Code_Point of DerivedCoreProperties.txt, Unicode 14.0: Linux' `casefold` does not look at them."""
 
 
 def normalised(raw: bytes) -> str:
@@ -62,6 +71,11 @@ def normalised(raw: bytes) -> str:
         raise UnsafeMemberError(f"The member {shown(text)} has an empty component in its path.")
     if any(len(part.encode()) > COMPONENT_SIZE_MAX for part in kept):
         raise UnsafeMemberError(f"The member {shown(text)} has a component of more than {COMPONENT_SIZE_MAX} bytes.")
+    if kept and kept[-1].startswith(_APPLE_DOUBLE):
+        raise UnsafeMemberError(
+            f"The member {shown(text)} is named as macOS names a file's attributes, and is no file to its tar.",
+            advice="Pack without them (on macOS: `COPYFILE_DISABLE=1 tar czf model.tar.gz -C folder .`).",
+        )
     return "/".join(kept)
 
 
@@ -86,16 +100,21 @@ def collision_key(path: str) -> str:
 
     Two paths with the same key may be one file. As on Windows, trailing dots and spaces of components go, what follows
     a colon names a stream of the file before it, and readers write an underscore for what no name there can hold. As on
-    HFS+, characters that show nothing are not looked at.
+    HFS+ and Linux' file systems that ignore case, characters that show nothing are not looked at.
     """
     if path.isascii():
         folded = _lower(path)
     else:
-        visible = "".join(c for c in unicodedata.normalize("NFD", path).casefold() if unicodedata.category(c) != "Cf")
-        folded = unicodedata.normalize("NFC", visible)
+        folded = _visible(unicodedata.normalize("NFD", path).casefold())
+        folded = unicodedata.normalize("NFC", folded)
     if not _STRIPPED.search(folded):
         return folded
     return "/".join(part.partition(":")[0].rstrip(". ").translate(_UNDERSCORED) for part in folded.split("/"))
+
+
+def _visible(text: str) -> str:
+    """The text without characters that show nothing: some file system takes names for the same that differ in them."""
+    return "".join(c for c in _DEFAULT_IGNORABLE.sub("", text) if unicodedata.category(c) != "Cf")
 
 
 def _placed(raw: bytes) -> tuple[str, str]:

@@ -42,8 +42,11 @@ _UNSUPPORTED = {
     b"X": "a Solaris extended header",
 }
 
-_MAGICS = frozenset((b"ustar\x0000", b"ustar  \x00", bytes(8)))
-"""POSIX, GNU and the old form without either."""
+_POSIX_MAGIC, _GNU_MAGIC, _NO_MAGIC = b"ustar\x0000", b"ustar  \x00", bytes(8)
+"""The two forms that are read, and the one before them (v7), which busybox is often built without."""
+
+_MODE_MAX = 0o77777777
+"""Largest mode that a header's octal field holds; Python fails on larger ones, which only GNU's base-256 can say."""
 
 _NO_LINK = bytes(100)
 """The link's target in the header of what is no link."""
@@ -139,9 +142,8 @@ class HeaderReader:
 def _read_tail(tail: bytes, name: bytes) -> bytes:
     """Check what a header has from its magic on; the name's prefix."""
     magic, devices, prefix, rest = tail[:8], tail[72:88], tail[88:243], tail[243:]
-    if magic not in _MAGICS:
-        raise TarError(f"The tar header of {shown(name)} is of an unknown format {magic!r}.")
-    if rest.strip(b"\0") or (magic != b"ustar\x0000" and prefix.strip(b"\0")):
+    _check_magic(magic, name)
+    if rest.strip(b"\0") or (magic != _POSIX_MAGIC and prefix.strip(b"\0")):
         raise UnsupportedMemberError(f"The tar header of {shown(name)} has fields that only some readers know.")
     for device in (devices[:8], devices[8:]):
         if not _BLANK.fullmatch(device):
@@ -150,10 +152,19 @@ def _read_tail(tail: bytes, name: bytes) -> bytes:
     return prefix + b"/" if prefix else b""
 
 
+def _check_magic(magic: bytes, name: bytes) -> None:
+    if magic == _NO_MAGIC:
+        raise UnsupportedMemberError(
+            f"The tar header of {shown(name)} is of the form before ustar (v7), which not every reader reads.",
+            advice="Make the archive again in another form (`tar --format=gnu` or `tar --format=pax`).",
+        )
+    if magic not in {_POSIX_MAGIC, _GNU_MAGIC}:
+        raise TarError(f"The tar header of {shown(name)} is of an unknown format {magic!r}.")
+
+
 def _check_owner(fields: bytes, name: bytes) -> None:
-    _number(fields[:8], name, "mode")
-    for start, field in ((8, "user id"), (16, "group id")):
-        if not 0 <= _number(fields[start : start + 8], name, field) <= OWNER_MAX:
+    for start, field, at_most in ((0, "mode", _MODE_MAX), (8, "user id", OWNER_MAX), (16, "group id", OWNER_MAX)):
+        if not 0 <= _number(fields[start : start + 8], name, field) <= at_most:
             raise UnsupportedMemberError(f"The {field} of {shown(name)} is out of range.")
 
 
