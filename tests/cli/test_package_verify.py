@@ -166,6 +166,15 @@ def test_certificates_that_are_not_for_signing_packages_are_refused(folder: Path
     assert "package.tar.gz" not in listing(folder)
 
 
+def test_a_key_file_is_read_once_so_that_it_may_be_a_pipe(packaged: Path) -> None:
+    keys = packaged / "edgepack-data" / "keys"
+    os.mkfifo(packaged / "chain.pem")
+    names = " ".join(str(keys / name) for name in ("signing.key.pem", "signing.pem", "root.pem"))
+    with subprocess.Popen(["sh", "-c", f"cat {names} > chain.pem"], cwd=packaged):
+        pack(packaged, "--key", "chain.pem", out="other.tar.gz")
+    verify(packaged, package="other.tar.gz")
+
+
 def test_another_edgepacks_root_does_not_verify(packaged: Path) -> None:
     pack(packaged, "--data", "elsewhere", out="other.tar.gz")
     edgepack("keys", "export-trust", "--data", "elsewhere", "--out", "other.pem", folder=packaged)
