@@ -3,13 +3,12 @@
 import importlib
 import os
 import sys
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
 
 from edgepack import __version__
-from edgepack.cli.terminal import message_shown, note
+from edgepack.cli.terminal import message_shown, note, noting
 from edgepack.errors import EdgepackError
 
 COMMANDS = {
@@ -68,7 +67,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(130)
     except click.ClickException as error:
         vars(error)["message"] = message_shown(error.message)  # click repeats arguments as they are
-        with suppress(OSError):
+        with noting():
             error.show(sys.stderr)
         sys.exit(error.exit_code)
     except EdgepackError as error:

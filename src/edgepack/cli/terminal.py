@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -48,13 +48,22 @@ def telling() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except OSError as error:
-        _discard_output()
+        _discard(sys.stdout)
         raise NotToldError(f"The output cannot be written: {error.strerror}.") from error
 
 
+@contextmanager
+def noting() -> Iterator[None]:
+    """Print to standard error in this block. Where that cannot be written, the exit code must do."""
+    try:
+        yield
+    except OSError:
+        _discard(sys.stderr)
+
+
 def note(text: str) -> None:
-    """A line on standard error. Where that cannot be written, the exit code must do."""
-    with suppress(OSError):
+    """A line of edgepack's own on standard error, as in `noting`."""
+    with noting():
         click.echo(f"edgepack: {text}", err=True)
 
 
@@ -101,9 +110,9 @@ def table_of(count: int) -> bool:
     return wide and count <= TABLE_FILES_MAX
 
 
-def _discard_output() -> None:
+def _discard(stream: TextIO) -> None:
     """What is still buffered would be tried again at the end, and fail once more with a message of Python's."""
     with suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)

@@ -11,7 +11,7 @@ import click
 
 from edgepack.cli.leaving import unwind_on_signals
 from edgepack.cli.streams import FileAccessError, chunks_of, files, opened, path_shown, size_of
-from edgepack.cli.terminal import NotToldError, printable, reporting, signer_shown, table_of, telling
+from edgepack.cli.terminal import NotToldError, noting, printable, reporting, signer_shown, table_of, telling
 
 if TYPE_CHECKING:
     from edgepack.package.trust import TrustRoots
@@ -91,8 +91,9 @@ def _print(package: str, verdict: "Verdict") -> None:
             f"{_word(ok=file.ok)}  {file.sha256}  {printable(file.path)}{_because(file.problem)}\n"
             for file in verdict.files
         )
-    for problem in verdict.problems:
-        click.echo(f"problem: {printable(problem)}", err=True)
+    with noting():
+        for problem in verdict.problems:
+            click.echo(f"problem: {printable(problem)}", err=True)
     click.echo(_summary(package, verdict))
 
 
