@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec.structs import replace
 
 from cli.running import EDGEPACK, Ran, edgepack, on_terminal
+from edgepack.cli.terminal import TABLE_FILES_MAX
 from edgepack.keys.signing import FileSigner
 from edgepack.package.canonical import canonical_json
 from edgepack.package.entry import manifest_entry, prefix_pieces
@@ -131,6 +132,13 @@ def test_a_table_on_a_terminal(tmp_path: Path, package: bytes) -> None:
     assert "NOTHING IS VERIFIED" in shown
 
 
+def test_very_many_files_are_lines_on_a_terminal_too(tmp_path: Path, root: Holder, leaf: Holder) -> None:
+    for count, is_table in ((TABLE_FILES_MAX, True), (TABLE_FILES_MAX + 1, False)):
+        archive = tar_gz({f"f{number}": b"" for number in range(count)})
+        (tmp_path / "package.tar.gz").write_bytes(package_of(archive, leaf.signer(root)))
+        assert ("│" in on_terminal(tmp_path, "inspect", "package.tar.gz")) is is_table
+
+
 # --- how much is read
 
 
@@ -152,6 +160,12 @@ def test_a_package_cut_behind_its_head_is_shown_with_both_sizes(tmp_path: Path, 
     lines = inspect(tmp_path, package[:-20]).stdout.splitlines()
     assert f"size by its manifest: {len(package)} bytes" in lines
     assert f"size: {len(package) - 20} bytes" in lines
+    assert "the sizes differ: it ends 20 bytes too early, by its manifest" in lines
+
+
+def test_a_package_with_something_behind_it_is_told(tmp_path: Path, package: bytes) -> None:
+    assert "the sizes differ: 7 bytes follow its end, by its manifest" in inspect(tmp_path, package + bytes(7)).stdout
+    assert "differ" not in inspect(tmp_path, package).stdout
 
 
 # --- what is no package

@@ -57,6 +57,13 @@ def test_a_second_start_keeps_the_keys(data: Path) -> None:
     assert signer.public_key == load_signer(data).public_key
 
 
+def test_the_one_who_makes_keys_is_told(tmp_path: Path) -> None:
+    told: list[Path] = []
+    ensure_signing_keys(tmp_path, now=NOW, made=told.append)
+    ensure_signing_keys(tmp_path, now=NOW, made=told.append)
+    assert told == [tmp_path]
+
+
 def test_signatures_verify_with_the_signing_certificate(data: Path) -> None:
     signer = load_signer(data)
     certificate = x509.load_der_x509_certificate(signer.certificate_chain[0])
@@ -165,6 +172,15 @@ def test_a_key_file_may_hold_the_certificates_too(data: Path, tmp_path: Path) ->
     (tmp_path / "key.pem").write_bytes(parts[0] + parts[1])
     with pytest.raises(SigningKeyError, match="the last one and not a root"):
         signer_from_key_file(tmp_path / "key.pem")
+
+
+def test_a_certificate_that_is_not_for_signing_is_refused_by_what_it_lacks(data: Path, tmp_path: Path) -> None:
+    """A root, which has no extended key usage."""
+    parts = [(data / "keys" / name).read_bytes() for name in ("root.key.pem", "root.pem")]
+    (tmp_path / "key.pem").write_bytes(b"".join(parts))
+    with pytest.raises(SigningKeyError, match=r"lacks: extended key usage\.") as refused:
+        signer_from_key_file(tmp_path / "key.pem")
+    assert "code signing" in refused.value.advice
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shlex
 import click
 
 from edgepack.cli.options import DATA, read_settings
+from edgepack.cli.terminal import telling
 from edgepack.settings import Settings
 
 
@@ -53,9 +54,10 @@ def env_command(data: str | None, form: str) -> None:
     Use it as: eval "$(edgepack env)"
     """
     found = variables(read_settings({"data": data}))
-    if form == "json":
-        click.echo(json.dumps(found, indent=2))
-        return
-    click.echo("unset AWS_SESSION_TOKEN AWS_SECURITY_TOKEN")  # another key's, which would go along with ours
-    for name, value in found.items():
-        click.echo(f"export {name}={shlex.quote(value)}")
+    with telling():
+        if form == "json":
+            click.echo(json.dumps(found, indent=2))
+            return
+        click.echo("unset AWS_SESSION_TOKEN AWS_SECURITY_TOKEN")  # another key's, which would go along with ours
+        for name, value in found.items():
+            click.echo(f"export {name}={shlex.quote(value)}")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgepack.cli.streams import chunks_of, name_of, opened, size_of
-from edgepack.cli.terminal import printable, table_of
+from edgepack.cli.leaving import unwind_on_signals
+from edgepack.cli.streams import FileAccessError, chunks_of, name_of, opened, path_shown, size_of
+from edgepack.cli.terminal import NotToldError, printable, table_of, telling
 
 if TYPE_CHECKING:
     from edgepack.package.claims import CertificateClaims
@@ -47,14 +48,16 @@ def inspect_command(package: str, *, as_json: bool) -> None:
     Reads the manifest at the package's start, and asks for no trust. Anyone can write a manifest: `edgepack verify`
     tells whether this one is true.
 
-    Exits 0 if there is a manifest; 1 if it is no package; 2 for a usage error.
+    Exits 0 if there is a manifest; 1 if it is no package; 2 for a usage error; 3 if it could not be read or shown.
     """
+    unwind_on_signals()
     with opened(package) as file:
         claims = _read(package, file)
-    if as_json:
-        click.echo(json.dumps(_as_json(claims), indent=2))
-    else:
-        _print(claims)
+    with telling():
+        if as_json:
+            click.echo(json.dumps(_as_json(claims), indent=2))
+        else:
+            _print(claims)
 
 
 def _read(package: str, file: FileIO) -> Claims:
@@ -64,6 +67,7 @@ def _read(package: str, file: FileIO) -> Claims:
     from edgepack.package.head import read_unverified_head
     from edgepack.package.source import Source
 
+    size = size_of(file)
     try:
         head = read_unverified_head(Source(chunks_of(file)))
         head.manifest.identity()
@@ -71,7 +75,9 @@ def _read(package: str, file: FileIO) -> Claims:
     except ArtifactError as error:
         reason = printable(error.message)
         raise ManifestError(f"{name_of(file)} is no package that edgepack reads: {reason}", advice=ADVICE) from None
-    return Claims(package=package, size=size_of(file), head=head, certificates=certificates)
+    except FileAccessError as error:
+        raise NotToldError(error.message, advice=error.advice) from error
+    return Claims(package=package, size=size, head=head, certificates=certificates)
 
 
 def _as_json(claims: Claims) -> dict[str, Any]:
@@ -103,7 +109,8 @@ def _print(claims: Claims) -> None:
             f"file: {printable(file.sha256)}  {file.size}  {printable(file.path)}\n" for file in manifest.files
         )
     click.echo(
-        f"{claims.package}: NOTHING IS VERIFIED. This is what the package says of itself; `edgepack verify` checks it."
+        f"{path_shown(claims.package)}: NOTHING IS VERIFIED. "
+        "This is what the package says of itself; `edgepack verify` checks it."
     )
 
 
@@ -117,8 +124,8 @@ def _print_tables(claims: Claims) -> None:
     for name, value in _facts(claims):
         about.add_row(name, Text(printable(value)))
     listing = Table("file", "bytes", "SHA-256")
-    listing.columns[0].overflow = listing.columns[2].overflow = "fold"
-    listing.columns[1].justify = "right"
+    listing.columns[0].overflow, listing.columns[1].justify = "fold", "right"
+    listing.columns[2].no_wrap = True
     for file in claims.head.manifest.files:
         listing.add_row(Text(printable(file.path)), str(file.size), Text(printable(file.sha256)))
     Console().print(about, listing)
@@ -131,8 +138,15 @@ def _facts(claims: Claims) -> Iterator[tuple[str, str]]:
     yield "size by its manifest", f"{claims.head.package_size} bytes"
     if claims.size is not None:
         yield "size", f"{claims.size} bytes"
+    yield from _difference(claims)
     yield from _signer(claims)
     yield "files", str(len(claims.head.manifest.files))
+
+
+def _difference(claims: Claims) -> Iterator[tuple[str, str]]:
+    if claims.size is not None and (missing := claims.head.package_size - claims.size):
+        what = f"it ends {missing} bytes too early" if missing > 0 else f"{-missing} bytes follow its end"
+        yield "the sizes differ", f"{what}, by its manifest"
 
 
 def _model(head: "UnverifiedHead") -> Iterator[tuple[str, str]]:

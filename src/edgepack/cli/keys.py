@@ -3,7 +3,8 @@
 import click
 
 from edgepack.cli.options import DATA, read_settings
-from edgepack.cli.streams import FileAccessError, regular_target
+from edgepack.cli.streams import FileAccessError, path_shown, regular_target
+from edgepack.cli.terminal import telling
 
 PUBLIC_FILE_MODE = 0o644
 
@@ -26,5 +27,6 @@ def export_trust_command(data: str | None, out: str) -> None:
     try:
         write_file(target, certificate, mode=PUBLIC_FILE_MODE)
     except OSError as error:
-        raise FileAccessError(f"{out} cannot be written: {error.strerror}.") from error
-    click.echo(f"wrote the root certificate to {out}")
+        raise FileAccessError(f"{path_shown(out)} cannot be written: {error.strerror}.") from error
+    with telling():
+        click.echo(f"wrote the root certificate to {path_shown(out)}")

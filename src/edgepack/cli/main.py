@@ -1,12 +1,14 @@
 """The `edgepack` command: a table of commands, each loaded when it is called."""
 
 import importlib
+import os
 import sys
 from typing import Any, NoReturn
 
 import click
 
 from edgepack import __version__
+from edgepack.cli.terminal import message_shown, note, noting
 from edgepack.errors import EdgepackError
 
 COMMANDS = {
@@ -21,7 +23,8 @@ COMMANDS = {
 """Name, module, attribute, one line of help (here, so that listing the commands imports none of them)."""
 
 EXIT_FAILURE = 1
-EXIT_USAGE = 2
+EXIT_CODES = {"InvalidSettings": 2, "NotTold": 3}
+"""Exit codes of errors, by their codes, that are not `EXIT_FAILURE`: for `verify` that one is a verdict."""
 
 
 class LazyGroup(click.Group):
@@ -52,15 +55,31 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line; exits 0 for success, 1 for a failure that its message explains, 2 for a usage error."""
+    """Run the command line.
+
+    Exits 0 for success, 1 for a failure that its message explains, 2 for a usage error, 3 if what a command was asked
+    could not be found out or told, 130 after Ctrl-C and 143 after SIGTERM.
+    """
+    _keep_standard_descriptors()
     try:
         result: Any = cli.main(args=arguments, prog_name="edgepack", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        vars(error)["message"] = message_shown(error.message)  # click repeats arguments as they are
+        with noting():
+            error.show(sys.stderr)
         sys.exit(error.exit_code)
     except EdgepackError as error:
-        click.echo(f"edgepack: {error.diagnostics()}", err=True)
-        sys.exit(EXIT_USAGE if error.code == "InvalidSettings" else EXIT_FAILURE)
+        note(message_shown(error.diagnostics()))
+        sys.exit(EXIT_CODES.get(error.code, EXIT_FAILURE))
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _keep_standard_descriptors() -> None:
+    """Where one of 0 to 2 is closed, a package would be opened under its number, and be written over by messages."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error's
+        pass
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the process's life

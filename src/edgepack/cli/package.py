@@ -6,12 +6,15 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
+from os import SEEK_CUR
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from edgepack.cli.options import DATA, read_settings
+from edgepack.cli.leaving import unwind_on_signals
+from edgepack.cli.options import DATA
+from edgepack.cli.signers import check_signer, identity_of, signer_for
 from edgepack.cli.streams import (
     COPY_SIZE,
     PIPE,
@@ -20,14 +23,14 @@ from edgepack.cli.streams import (
     files,
     opened,
     package_target,
+    path_shown,
     replacing,
     scratch,
     size_of,
     standard_output,
-    tidy_on_sigterm,
     write_all,
 )
-from edgepack.cli.terminal import Report, reporting
+from edgepack.cli.terminal import Report, note, reporting, signer_shown, telling
 
 if TYPE_CHECKING:
     from edgepack.cli.one_pass import OnePassFile
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from edgepack.package.assembly import PackageFrame
     from edgepack.package.manifest import ModelIdentity
     from edgepack.package.scan import ArchiveScan
+
+CHANGED_ADVICE = "Package it again, and let nothing write to it meanwhile."
 
 
 @click.command("package")
@@ -53,19 +58,25 @@ def package_command(  # noqa: PLR0913 - one argument for each option
     Signs with the key in --key, or else with the signing keys of the data folder, which are made when there are none;
     `edgepack keys export-trust` writes the certificate that verifies such packages. With a bare key in --key, its
     public key verifies them.
+
+    Exits 0 if the package was written; 1 if not; 2 for a usage error; 3 if it was written and that could not be told.
     """
     from edgepack.cli.memory import keep_small
 
     if as_json and out == PIPE:
         raise click.UsageError("--json and --out - both take standard output.")
-    tidy_on_sigterm()
+    unwind_on_signals()
     keep_small()
     target = package_target(out, source)
     identity, now = _identity(name, version), datetime.now(UTC)
     with opened(source) as file:
-        signer = _signer(key, data, now)
+        signer = signer_for(key, data, now)
         scan, frame = package_file(file, target, identity=identity, signer=signer, signed_at=now)
-    _announce(out, scan, frame, signer, as_json=as_json)
+    if target is None:
+        note(f"wrote {_summary('standard output', scan, frame, signer)}")
+        return
+    with telling():
+        click.echo(_json(out, scan, frame) if as_json else f"wrote {_summary(path_shown(out), scan, frame, signer)}")
 
 
 def package_file(
@@ -84,11 +95,12 @@ def package_file(
         What was packaged, and what was put around it.
 
     Raises:
-        ArtifactError: The artifact is not acceptable, or the signer's certificates are not. No package was left.
+        ArtifactError: The artifact is not acceptable. No package was left.
+        SigningKeyError: The signer's certificates are not. No package was left.
         StateError: A file could not be read or written. No package was left.
     """
+    check_signer(signer, signed_at)
     sign = _Signing(identity, signer, signed_at)
-    sign.check()
     with ExitStack() as stack:
         output = stack.enter_context(replacing(target) if target else standard_output())
         if target is not None and (done := _in_one_pass(source, output, sign, stack)) is not None:
@@ -106,20 +118,6 @@ class _Signing:
     signer: "FileSigner"
     signed_at: datetime
 
-    def check(self) -> None:
-        """Refuse to make a package that no verifier would take, as from certificates of the wrong kind.
-
-        Raises:
-            SignatureError: Signed now, by this signer, it would be refused.
-        """
-        from cryptography.x509 import load_der_x509_certificate
-
-        from edgepack.package.trust import TrustRoots
-
-        if chain := self.signer.certificate_chain:
-            roots, at = TrustRoots((load_der_x509_certificate(chain[-1]),)), self.signed_at
-            roots.check_signer(chain, hint=None, signed_at=at, now=at)
-
     def frame(self, scan: "ArchiveScan") -> "PackageFrame":
         from edgepack.package.assembly import frame_package
 
@@ -136,12 +134,13 @@ def _in_one_pass(
     size = size_of(source)
     if size is None or not takes_one_pass(output.fileno(), size):
         return None
+    start = source.tell()
     file = stack.enter_context(closing(OnePassFile(output.fileno(), size)))
     with reporting("Packaging", size) as report:
         scan = scan_archive(_teed(chunks_of(source), file), observe=report)
     if not scan.spliceable:
         file.abandon()
-        source.seek(0)
+        source.seek(start)
         return None
     frame = sign.frame(scan)
     file.finish(frame)
@@ -167,7 +166,7 @@ def _teed(chunks: Iterator[bytes], file: "OnePassFile") -> Iterator[bytes]:
 
 
 def _scanned(source: FileIO, folder: Path | None, stack: ExitStack) -> "tuple[FileIO, ArchiveScan]":
-    """Scan the source; also the file that holds the scanned deflate stream: source, copy or repacked."""
+    """Scan the source; also the file with the scanned stream, at its start: source, copy or repacked."""
     from edgepack.package.scan import scan_archive
 
     total = size_of(source)
@@ -175,17 +174,20 @@ def _scanned(source: FileIO, folder: Path | None, stack: ExitStack) -> "tuple[Fi
     if total is None:
         body = stack.enter_context(scratch(folder))
         chunks = _copied(chunks, body)
+    start = body.tell()
     with reporting("Reading", total) as report:
         scan = scan_archive(chunks, observe=report)
+    body.seek(start)
     if scan.spliceable:
         return body, scan
     from edgepack.package.repack import repack
 
-    click.echo(f"edgepack: recompressing, because {scan.not_spliceable_because}", err=True)
-    body.seek(0)
+    note(f"recompressing, because {scan.not_spliceable_because}")
     repacked = stack.enter_context(scratch(folder))
     with reporting("Recompressing", total) as report:
-        return repacked, repack(chunks_of(body), observe=report, emit=lambda piece: write_all(repacked, piece))
+        scan = repack(chunks_of(body), observe=report, emit=lambda piece: write_all(repacked, piece))
+    repacked.seek(0)
+    return repacked, scan
 
 
 def _copied(chunks: Iterator[bytes], copy: FileIO) -> Iterator[bytes]:
@@ -202,7 +204,7 @@ def _write(output: BinaryIO | FileIO, frame: "PackageFrame", body: FileIO, scan:
 
     for piece in frame.prefix_pieces():
         write_all(output, piece)
-    body.seek(scan.deflate_start)
+    body.seek(scan.deflate_start, SEEK_CUR)
     crc32 = copied = 0
     write_back = WriteBack(output)
     for chunk in chunks_of(body, size=scan.deflate_size, chunk_size=COPY_SIZE):
@@ -212,18 +214,8 @@ def _write(output: BinaryIO | FileIO, frame: "PackageFrame", body: FileIO, scan:
         write_back.reached(copied)
         report(copied)
     if (copied, crc32) != (scan.deflate_size, scan.deflate_crc32):
-        raise SourceChangedError("The model artifact changed while it was being packaged.")
+        raise SourceChangedError("The model artifact changed while it was being packaged.", advice=CHANGED_ADVICE)
     write_all(output, frame.trailer)
-
-
-def _signer(key: str | None, data: str | None, now: datetime) -> "FileSigner":
-    from edgepack.keys.signing import ensure_signing_keys, signer_from_key_file
-
-    if key is None:
-        return ensure_signing_keys(read_settings({"data": data}).data_folder, now=now)
-    if not Path(key).is_file():
-        raise click.BadParameter(f"{key}: no such file.", param_hint="--key")
-    return signer_from_key_file(Path(key))
 
 
 def _identity(name: str, version: str) -> "ModelIdentity":
@@ -233,16 +225,23 @@ def _identity(name: str, version: str) -> "ModelIdentity":
     identity = ModelIdentity(model_name=name, model_version=version)
     try:
         identity.metadata()
+        (name + version).encode()
     except IdentityError as error:
         raise click.UsageError(error.message) from None
+    except UnicodeEncodeError:
+        raise click.UsageError("The model's name and version must be UTF-8 text.") from None
     return identity
 
 
-def _announce(out: str, scan: "ArchiveScan", frame: "PackageFrame", signer: "FileSigner", *, as_json: bool) -> None:
-    size = frame.prefix_size + scan.deflate_size + len(frame.trailer)
-    if as_json:
-        manifest = json.loads(frame.manifest_json)
-        click.echo(json.dumps({"package": out, "size": size, "manifest": manifest}, indent=2))
-        return
-    key = "certificate chain" if signer.certificate_chain else "bare key"
-    click.echo(f"wrote {out}: {files(len(scan.files))}, {size} bytes, signed with a {key}", err=out == PIPE)
+def _summary(where: str, scan: "ArchiveScan", frame: "PackageFrame", signer: "FileSigner") -> str:
+    by = signer_shown(identity_of(signer))
+    return f"{where}: {files(len(scan.files))}, {_size(scan, frame)} bytes, signed by {by}"
+
+
+def _json(out: str, scan: "ArchiveScan", frame: "PackageFrame") -> str:
+    manifest = json.loads(frame.manifest_json)
+    return json.dumps({"package": out, "size": _size(scan, frame), "manifest": manifest}, indent=2)
+
+
+def _size(scan: "ArchiveScan", frame: "PackageFrame") -> int:
+    return frame.prefix_size + scan.deflate_size + len(frame.trailer)

@@ -1,7 +1,6 @@
 """Files of the local commands: read in chunks, written so that a failure leaves nothing behind, `-` for the pipes."""
 
 import os
-import signal
 import stat
 import sys
 import tempfile
@@ -9,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from types import FrameType
 from typing import BinaryIO
 
 import click
 
+from edgepack.cli.leaving import wait_readable
+from edgepack.cli.terminal import printable
 from edgepack.durable import sync_folder
 from edgepack.errors import StateError
 
@@ -32,9 +32,6 @@ PIPE = "-"
 
 PUBLIC_FILE_MODE = 0o666
 """Mode of a new package before the user's umask is applied: packages hold no secret."""
-
-TERMINATED = 128 + signal.SIGTERM
-"""Exit code after SIGTERM, as shells count it."""
 
 
 class FileAccessError(StateError):
@@ -56,11 +53,21 @@ def chunks_of(file: FileIO, *, size: int = sys.maxsize, chunk_size: int = CHUNK_
         FileAccessError: Reading failed.
     """
     try:
-        while size and (chunk := file.read(min(size, chunk_size))):
+        while size and (chunk := _next_chunk(file, min(size, chunk_size))):
             yield chunk
             size -= len(chunk)
     except OSError as error:
         raise FileAccessError(f"{name_of(file)} cannot be read: {error.strerror}.") from error
+
+
+def _next_chunk(file: FileIO, size: int) -> bytes:
+    if file.seekable():
+        return file.read(size)
+    chunk: bytes | None = None
+    while chunk is None:  # as a pipe that does not block says it when another reader was quicker
+        wait_readable(file.fileno())
+        chunk = file.read(size)
+    return chunk
 
 
 @contextmanager
@@ -71,24 +78,31 @@ def opened(name: str) -> Iterator[FileIO]:
         click.BadParameter: It is not there, is a folder or may not be read: a usage error.
     """
     if name == PIPE:
+        if sys.stdin is None:
+            raise click.BadParameter("standard input is closed.")
         yield FileIO(sys.stdin.fileno(), closefd=False)
         return
     try:
         file = FileIO(name)
     except OSError as error:
-        raise click.BadParameter(f"{name}: {error.strerror}.") from None
+        raise click.BadParameter(f"{path_shown(name)}: {error.strerror}.") from None
     with file:
         yield file
 
 
 def name_of(file: FileIO) -> str:
     """A file as a message names it."""
-    return "standard input" if file.fileno() == 0 else str(file.name)
+    return "standard input" if file.name == 0 else path_shown(str(file.name))
+
+
+def path_shown(name: str | Path) -> str:
+    """A path as a message or a verdict shows it: it can neither steer the terminal nor begin a line of its own."""
+    return printable(str(name)) if str(name) else "''"
 
 
 def size_of(file: FileIO) -> int | None:
-    """A file's bytes; None for a pipe, which nobody knows the end of."""
-    return os.fstat(file.fileno()).st_size if file.seekable() else None
+    """A file's bytes from where it stands; None for a pipe, which nobody knows the end of."""
+    return max(0, os.fstat(file.fileno()).st_size - file.tell()) if file.seekable() else None
 
 
 @contextmanager
@@ -102,8 +116,8 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PUBLIC_FILE_MODE)
         try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PUBLIC_FILE_MODE)
             with os.fdopen(descriptor, "wb", buffering=0) as file:
                 yield file
                 os.fsync(descriptor)
@@ -113,19 +127,18 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
             raise
         sync_folder(target.parent)
     except OSError as error:
-        raise FileAccessError(f"{target} cannot be written: {error.strerror}.") from error
+        raise FileAccessError(f"{path_shown(target)} cannot be written: {error.strerror}.") from error
 
 
 @contextmanager
-def standard_output() -> Iterator[BinaryIO]:
-    """Standard output for a package.
+def standard_output() -> Iterator[FileIO]:
+    """Standard output for a package, unbuffered: nothing is left to be written when the command leaves early.
 
     Raises:
         FileAccessError: It cannot be written, as when its reader has gone.
     """
     try:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        yield FileIO(sys.stdout.fileno(), "wb", closefd=False)
     except OSError as error:
         raise FileAccessError(f"Standard output cannot be written: {error.strerror}.") from error
 
@@ -180,9 +193,9 @@ def regular_target(name: str) -> Path:
     """
     target = Path(name).resolve()
     if not target.parent.is_dir():
-        raise click.BadParameter(f"{target.parent} is not a folder.", param_hint="--out")
+        raise click.BadParameter(f"{path_shown(target.parent)} is not a folder.", param_hint="--out")
     if target.exists() and not target.is_file():
-        raise click.BadParameter(f"{name} is not a regular file.", param_hint="--out")
+        raise click.BadParameter(f"{path_shown(name)} is not a regular file.", param_hint="--out")
     return target
 
 
@@ -190,25 +203,18 @@ def package_target(name: str, source: str) -> Path | None:
     """Where a package is to be written, links followed; None for standard output.
 
     Raises:
-        click.BadParameter: It is the source itself, or as for `regular_target`.
+        click.BadParameter: It is the source itself, standard output is closed, or as for `regular_target`.
     """
     if name == PIPE:
+        if sys.stdout is None:
+            raise click.BadParameter("standard output is closed.", param_hint="--out")
         return None
     target = regular_target(name)
     if source != PIPE and target.exists() and Path(source).exists() and target.samefile(source):
-        raise click.BadParameter(f"{name} is the model artifact itself.", param_hint="--out")
+        raise click.BadParameter(f"{path_shown(name)} is the model artifact itself.", param_hint="--out")
     return target
 
 
 def files(count: int) -> str:
     """A number of files, in words."""
     return f"{count} file{'' if count == 1 else 's'}"
-
-
-def tidy_on_sigterm() -> None:
-    """Let SIGTERM unwind the program as Ctrl-C does, so that temporary files go."""
-
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(TERMINATED)
-
-    signal.signal(signal.SIGTERM, leave)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgepack.cli.streams import chunks_of, files, opened, size_of
-from edgepack.cli.terminal import printable, reporting, table_of
+from edgepack.cli.leaving import unwind_on_signals
+from edgepack.cli.streams import FileAccessError, chunks_of, files, opened, path_shown, size_of
+from edgepack.cli.terminal import NotToldError, noting, printable, reporting, signer_shown, table_of, telling
 
 if TYPE_CHECKING:
     from edgepack.package.trust import TrustRoots
@@ -28,20 +29,29 @@ def verify_command(package: str, *, trust: str, as_json: bool) -> int:
     """Verify a package, or standard input for `-`, and print each file's verdict.
 
     Exits 0 only if the signer is trusted and every byte is covered by the signature and right; 1 if not; 2 for a usage
-    error.
+    error; 3 if the package could not be read to its end or the verdict could not be printed.
     """
     from edgepack.cli.memory import keep_small
+
+    unwind_on_signals()
+    keep_small()
+    verdict = _verdict(package, _trust(trust))
+    with telling():
+        if as_json:
+            click.echo(json.dumps(_as_json(package, verdict), indent=2))
+        else:
+            _print(package, verdict)
+    return 0 if verdict.ok else NOT_VERIFIED
+
+
+def _verdict(package: str, roots: "TrustRoots") -> "Verdict":
     from edgepack.package.verification import verify_package
 
-    keep_small()
-    roots = _trust(trust)
-    with opened(package) as file, reporting("Verifying", size_of(file)) as report:
-        verdict = verify_package(chunks_of(file), trust=roots, now=datetime.now(UTC), observe=report)
-    if as_json:
-        click.echo(json.dumps(_as_json(package, verdict), indent=2))
-    else:
-        _print(package, verdict)
-    return 0 if verdict.ok else NOT_VERIFIED
+    try:
+        with opened(package) as file, reporting("Verifying", size_of(file)) as report:
+            return verify_package(chunks_of(file), trust=roots, now=datetime.now(UTC), observe=report)
+    except FileAccessError as error:  # a failing disk says nothing of the package
+        raise NotToldError(error.message, advice=error.advice) from error
 
 
 def _trust(path: str) -> "TrustRoots":
@@ -51,9 +61,9 @@ def _trust(path: str) -> "TrustRoots":
     try:
         return TrustRoots.from_pem(Path(path).read_bytes())
     except OSError as error:
-        raise click.BadParameter(f"{path}: {error.strerror}.", param_hint="--trust") from None
+        raise click.BadParameter(f"{path_shown(path)}: {error.strerror}.", param_hint="--trust") from None
     except EdgepackError as error:
-        raise click.BadParameter(f"{path}: {error.diagnostics()}", param_hint="--trust") from None
+        raise click.BadParameter(f"{path_shown(path)}: {error.diagnostics()}", param_hint="--trust") from None
 
 
 def _as_json(package: str, verdict: "Verdict") -> dict[str, Any]:
@@ -81,8 +91,9 @@ def _print(package: str, verdict: "Verdict") -> None:
             f"{_word(ok=file.ok)}  {file.sha256}  {printable(file.path)}{_because(file.problem)}\n"
             for file in verdict.files
         )
-    for problem in verdict.problems:
-        click.echo(f"problem: {printable(problem)}", err=True)
+    with noting():
+        for problem in verdict.problems:
+            click.echo(f"problem: {printable(problem)}", err=True)
     click.echo(_summary(package, verdict))
 
 
@@ -92,8 +103,8 @@ def _print_table(verdict: "Verdict") -> None:
     from rich.text import Text
 
     table = Table("file", "bytes", "SHA-256", "verdict")
-    table.columns[0].overflow = table.columns[2].overflow = "fold"
-    table.columns[1].justify = "right"
+    table.columns[0].overflow, table.columns[1].justify = "fold", "right"
+    table.columns[2].no_wrap = True
     for file in verdict.files:
         word = Text(_word(ok=file.ok) + _because(file.problem), style="green" if file.ok else "bold red")
         table.add_row(Text(printable(file.path)), str(file.size), Text(file.sha256), word)
@@ -110,11 +121,12 @@ def _because(problem: str | None) -> str:
 
 def _summary(package: str, verdict: "Verdict") -> str:
     if not verdict.ok:
-        return f"{package}: NOT VERIFIED. Do not use it."
-    identity = verdict.identity
+        return f"{path_shown(package)}: NOT VERIFIED. Do not use it."
+    identity, signer, signed_at = verdict.identity, verdict.signer, verdict.signed_at
     assert identity is not None
-    assert verdict.signed_at is not None
+    assert signer is not None
+    assert signed_at is not None
     return (
-        f"{package}: verified. {printable(identity.model_name)} {printable(identity.model_version)}, "
-        f"{files(len(verdict.files))}, signed {verdict.signed_at:%Y-%m-%d %H:%M:%S} UTC"
+        f"{path_shown(package)}: verified. {printable(identity.model_name)} {printable(identity.model_version)}, "
+        f"{files(len(verdict.files))}, signed {signed_at:%Y-%m-%d %H:%M:%S} UTC by {signer_shown(signer)}"
     )

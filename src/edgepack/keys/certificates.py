@@ -14,6 +14,13 @@ SIGNING_VALIDITY = timedelta(days=10 * 365)
 BACKDATING = timedelta(minutes=5)
 """Certificates are valid from a little before they are made: clocks of other machines may be behind."""
 
+SIGNING_EXTENSIONS = {
+    "basic constraints": x509.BasicConstraints.oid,
+    "key usage": x509.KeyUsage.oid,
+    "extended key usage": x509.ExtendedKeyUsage.oid,
+}
+"""What a verifier looks for in a signing certificate, as a person may be told."""
+
 
 def make_root_certificate(key: ec.EllipticCurvePrivateKey, *, now: datetime) -> x509.Certificate:
     """A self-signed CA certificate that may certify signing certificates and nothing below them."""
@@ -46,6 +53,17 @@ def make_signing_certificate(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_identifier), critical=False)
         .sign(root_key, hashes.SHA256())
     )
+
+
+def missing_extensions(certificate: x509.Certificate) -> list[str]:
+    """The names of extensions that a signing certificate needs and this one has not.
+
+    Raises:
+        ValueError: The certificate is damaged.
+        DuplicateExtension: It has one of them twice.
+    """
+    there = {extension.oid for extension in certificate.extensions}
+    return [name for name, oid in SIGNING_EXTENSIONS.items() if oid not in there]
 
 
 def _builder(

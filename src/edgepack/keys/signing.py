@@ -4,7 +4,7 @@ Made on first start in the data folder. Certificate profile: docs/package-format
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from edgepack.durable import SECRET_FILE_MODE, sync_folder, write_file
 from edgepack.errors import StateError
-from edgepack.keys.certificates import make_root_certificate, make_signing_certificate
+from edgepack.keys.certificates import make_root_certificate, make_signing_certificate, missing_extensions
 from edgepack.keys.folder import KEYS_FOLDER, locked_keys_folder
 
 ROOT_KEY, ROOT_CERTIFICATE = "root.key.pem", "root.pem"
@@ -26,6 +26,12 @@ CERTIFICATE_MARK = b"-----BEGIN CERTIFICATE-----"
 KEY_FILE_ADVICE = (
     "The file must hold an unencrypted PEM private key on P-256 (`openssl ecparam -name prime256v1 -genkey -noout`) "
     "and, for devices that trust a root, the certificates from the signing one to the root."
+)
+
+DATA_ADVICE = "Name a folder that can be written, or one that can be made, with --data."
+CERTIFICATE_ADVICE = (
+    "Sign with a certificate for digital signatures (key usage) and code signing (extended key usage) that is valid "
+    "now, followed by those above it to the root; or leave the certificates out, to sign with the bare key."
 )
 
 
@@ -77,7 +83,7 @@ class FileSigner:
         return self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
 
 
-def ensure_signing_keys(data: Path, *, now: datetime) -> FileSigner:
+def ensure_signing_keys(data: Path, *, now: datetime, made: Callable[[Path], None] = lambda _: None) -> FileSigner:
     """The data folder's signer; its keys are made if there are none yet.
 
     Safe to call from any number of processes at once: one makes the keys, the others wait and load them.
@@ -85,6 +91,7 @@ def ensure_signing_keys(data: Path, *, now: datetime) -> FileSigner:
     Args:
         data: The data folder; created when missing.
         now: Aware time from which new certificates are valid.
+        made: Called with the data folder once keys have been made by this call.
 
     Raises:
         SigningKeyError: Keys are there but cannot be used. They are never replaced.
@@ -92,10 +99,14 @@ def ensure_signing_keys(data: Path, *, now: datetime) -> FileSigner:
     """
     try:
         with locked_keys_folder(data) as folder:
-            if not (folder / SIGNING_CERTIFICATE).exists():
+            if missing := not (folder / SIGNING_CERTIFICATE).exists():
                 _create(folder, now)
     except OSError as error:
-        raise StateError(f"The signing keys cannot be made in {data / KEYS_FOLDER}: {error.strerror}.") from error
+        raise StateError(
+            f"The signing keys cannot be made in {data / KEYS_FOLDER}: {error.strerror}.", advice=DATA_ADVICE
+        ) from error
+    if missing:
+        made(data)
     return load_signer(data)
 
 
@@ -118,13 +129,17 @@ def signer_from_key_file(path: Path) -> FileSigner:
             by the bare key and verified with its public key.
 
     Raises:
-        SigningKeyError: The file is missing or holds something else.
+        SigningKeyError: The file is missing or holds something else, or the certificate is not one for signing.
     """
-    certificates = _load_chain(path) if CERTIFICATE_MARK in _read(path) else []
     try:
-        return FileSigner(_load_key(path), certificates)
+        pem = _read(path)
+        certificates = _certificates(pem, path)
+        signer = FileSigner(_key(pem, path), certificates)
     except SigningKeyError as error:
         raise SigningKeyError(error.message, advice=KEY_FILE_ADVICE) from None
+    for signing in certificates[:1]:
+        _check_profile(signing)
+    return signer
 
 
 def export_trust(data: Path) -> bytes:
@@ -200,8 +215,12 @@ def _read(path: Path) -> bytes:
 
 
 def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    return _key(_read(path), path)
+
+
+def _key(pem: bytes, path: Path) -> ec.EllipticCurvePrivateKey:
     try:
-        key = serialization.load_pem_private_key(_read(path), password=None)
+        key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
         raise SigningKeyError(f"{path} does not hold an unencrypted PEM private key.") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -209,18 +228,30 @@ def _load_key(path: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _load_chain(path: Path) -> list[x509.Certificate]:
+def _certificates(pem: bytes, path: Path) -> list[x509.Certificate]:
     try:
         # The parser warns of what is refused here.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            certificates = x509.load_pem_x509_certificates(_read(path))
+            certificates = x509.load_pem_x509_certificates(pem) if CERTIFICATE_MARK in pem else []
             positive = all(certificate.serial_number > 0 for certificate in certificates)
     except ValueError:
         positive = False
     if not positive:
-        raise SigningKeyError(f"{path} holds a damaged certificate.", advice=KEY_FILE_ADVICE)
+        raise SigningKeyError(f"{path} holds a damaged certificate.")
     return certificates
+
+
+def _check_profile(certificate: x509.Certificate) -> None:
+    """Whether the signing certificate has what is looked for in it; what it says there is for verifiers to judge."""
+    try:
+        missing = missing_extensions(certificate)
+    except (ValueError, x509.DuplicateExtension):
+        raise SigningKeyError(f"The certificate {_shown(certificate)} is damaged.", advice=KEY_FILE_ADVICE) from None
+    if missing:
+        raise SigningKeyError(
+            f"The signing certificate {_shown(certificate)} lacks: {', '.join(missing)}.", advice=CERTIFICATE_ADVICE
+        )
 
 
 def _load_certificate(path: Path) -> x509.Certificate:
