@@ -90,7 +90,7 @@ def read_head(source: Source, *, trust: TrustRoots, now: datetime) -> VerifiedHe
     manifest = decode_manifest(content_of(opened.entry)).body()
     _check_agreement(manifest, opened.bundle)
     return VerifiedHead(
-        seed=Seed(crc32=entry_crc32(opened.entry), size=len(opened.entry)),
+        seed=Seed(crc32=entry_crc32(opened.entry), size=len(opened.entry), position=source.position),
         manifest=manifest,
         identity=manifest.identity(),
         coverage=opened.bundle.statement.predicate.edgepack,

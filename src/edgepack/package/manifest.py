@@ -19,7 +19,8 @@ SCHEMA_VERSION = "1.0"
 IDENTITY_TEXT_MAX = 255
 """Characters of one identity value: the widest of the limits that the edge packaging API sets on them."""
 
-_IDENTITY_TEXT = re.compile(r"[^\x00-\x1f\x7f]+")
+_IDENTITY_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
+"""Neither control characters nor surrogates, which Python makes of arguments that are not UTF-8, and cannot write."""
 
 MODEL_NAME, MODEL_VERSION = "model_name", "model_version"
 COMPILATION_JOB_NAME, TARGET_DEVICE = "compilation_job_name", "target_device"
@@ -60,7 +61,7 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
         """The manifest's `metadata` section.
 
         Raises:
-            IdentityError: A value is empty, too long, or has control characters.
+            IdentityError: A value is empty, too long, has control characters, or is no text that UTF-8 can write.
         """
         values = {
             COMPILATION_JOB_NAME: self.compilation_job_name,
@@ -72,7 +73,7 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
         for name, value in metadata.items():
             if len(value) > IDENTITY_TEXT_MAX or not _IDENTITY_TEXT.fullmatch(value):
                 raise IdentityError(
-                    f"The {name} must have 1 to {IDENTITY_TEXT_MAX} characters, none of them a control one."
+                    f"The {name} must have 1 to {IDENTITY_TEXT_MAX} characters of UTF-8, none of them a control one."
                 )
         return metadata
 

@@ -17,7 +17,7 @@ class Progress:
     """How far a scan has come.
 
     Attributes:
-        bytes_read: Compressed bytes taken from the source.
+        bytes_read: Bytes of the file read, of a package its prefix included.
         bytes_inflated: Inflated bytes parsed and hashed.
         files: Files completed.
     """
@@ -113,13 +113,13 @@ def scan_tail(
 
     Args:
         chunks: The bytes from the first one behind the prefix; iterated on another thread.
-        seed: CRC-32 and size of what the prefix inflates to, which the trailer covers too.
+        seed: CRC-32 and size of what the prefix inflates to, which the trailer covers too; and where `chunks` begins.
         files: Receives each file as it is completed, so that it is filled also when this raises.
         limits: Bounds against decompression bombs.
         observe: As for `scan_archive`.
 
     Returns:
-        The scan; offsets count from the first byte of `chunks`, `crc32` and `tar_size` leave the prefix out.
+        The scan; offsets are those in the file, `crc32` and `tar_size` leave the prefix out.
 
     Raises:
         ArtifactError: As for `scan_archive`.
