@@ -34,8 +34,8 @@ EXTENDED_HEADER_SIZE_MAX = 1 * MIB
 GZIP_MEMBERS_MAX = 1_000_000
 """gzip members in one file: block gzip (64 kB members) of 60 GB has as many; empty ones would cost time for nothing."""
 
-GZIP_HEADER_SIZE_MAX = 64 * KIB + 64 * KIB
-"""Bytes of one gzip header: FEXTRA holds at most 65535, names and comments are short."""
+GZIP_HEADER_SIZE_MAX = 128 * KIB
+"""Bytes of one gzip header: its extra field alone may have 64 KiB, and as many are left for a name and a comment."""
 
 MANIFEST_SIZE_MAX = 256 * MIB
 """Bytes of the manifest that a verifier takes into memory: above what `MEMBERS_MAX` and `NAMES_SIZE_MAX` can make."""

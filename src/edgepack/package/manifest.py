@@ -4,7 +4,6 @@ A closed schema: a member that this version does not know is refused, so that no
 """
 
 import re
-from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -78,7 +77,19 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
         return metadata
 
 
-class ManifestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
+class _Front(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
+    """The members in front of the signature, in alphabetical order.
+
+    The platform comes behind it, so that it cannot be one of these: inherited fields are written first.
+    """
+
+    certificate_chain: tuple[str, ...]
+    files: tuple[FileEntry, ...]
+    metadata: dict[str, str]
+    schema_version: str
+
+
+class ManifestBody(_Front, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
     """The manifest without its signature: what `manifest_sha256` of the signed statement is the digest of.
 
     Attributes:
@@ -89,10 +100,6 @@ class ManifestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
         target_platform: As in `ModelIdentity`.
     """
 
-    certificate_chain: tuple[str, ...]
-    files: tuple[FileEntry, ...]
-    metadata: Mapping[str, str]
-    schema_version: str
     target_platform: TargetPlatform | None = None
 
     def identity(self) -> ModelIdentity:
@@ -120,14 +127,14 @@ class ManifestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
         return Manifest(
             certificate_chain=self.certificate_chain,
             files=self.files,
-            metadata=dict(self.metadata),
+            metadata=self.metadata,
             schema_version=self.schema_version,
             signature=msgspec.Raw(bundle),
             target_platform=self.target_platform,
         )
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
+class Manifest(_Front, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
     """The whole manifest.
 
     Attributes:
@@ -136,10 +143,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     The others are those of `ManifestBody`.
     """
 
-    certificate_chain: tuple[str, ...]
-    files: tuple[FileEntry, ...]
-    metadata: dict[str, str]
-    schema_version: str
     signature: msgspec.Raw
     target_platform: TargetPlatform | None = None
 

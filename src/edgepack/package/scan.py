@@ -98,7 +98,7 @@ def scan_archive(
     files: list[FileEntry] = []
     inflate = InflateThread(chunks, limits)
     reader = TarReader(limits, files.append, contents)
-    return _result(inflate, read_blocks(inflate, reader, files, observe), files)
+    return scan_of(inflate, read_blocks(inflate, reader, files, observe), files)
 
 
 def scan_tail(
@@ -125,7 +125,7 @@ def scan_tail(
         ArtifactError: As for `scan_archive`.
     """
     inflate = InflateThread(chunks, limits, seed)
-    return _result(inflate, read_blocks(inflate, TarReader(limits, files.append), files, observe), files)
+    return scan_of(inflate, read_blocks(inflate, TarReader(limits, files.append), files, observe), files)
 
 
 def read_blocks(
@@ -159,7 +159,14 @@ def read_blocks(
     return reader.finish()
 
 
-def _result(inflate: InflateThread, framing: str, files: list[FileEntry]) -> ArchiveScan:
+def scan_of(inflate: InflateThread, framing: str, files: list[FileEntry]) -> ArchiveScan:
+    """What is known of an archive, after `read_blocks`.
+
+    Args:
+        inflate: The stream, exhausted.
+        framing: What `read_blocks` returned.
+        files: What it filled.
+    """
     inflated = inflate.result
     assert inflated is not None
     return ArchiveScan(
