@@ -18,14 +18,9 @@ import pytest
 from edgepack.errors import EdgepackError
 from edgepack.jobs import transfer_parts
 from edgepack.jobs.checking import StoredPackageError, check_stored
-from edgepack.jobs.transfer import (
-    PackagedObject,
-    Signing,
-    SourceReplacedError,
-    TransferProgress,
-    package_object,
-)
-from edgepack.jobs.transfer_writers import Destination
+from edgepack.jobs.transfer import SourceReplacedError, package_object
+from edgepack.jobs.transfer_destination import Destination
+from edgepack.jobs.transfer_terms import PackagedObject, Signing, TransferProgress
 from edgepack.keys.signing import FileSigner, ensure_signing_keys, export_trust
 from edgepack.objects.address import S3Address
 from edgepack.objects.errors import (

@@ -17,7 +17,8 @@ RATIO_FREE_SIZE = 1 * GIB
 """Inflated bytes below which the ratio is not looked at: they take a second or so, and zeros are legitimate."""
 
 MEMBERS_MAX = 200_000
-"""Tar members. Each costs about 3.6 kB of memory and 0.4 kB of manifest; saved models have at most some thousands."""
+"""Tar members; saved models have at most some thousands. Each takes 0.8 kB of memory while it is packaged, 1 kB while
+it is verified, and 0.3 kB of manifest: measured on 200,000 with names of 40 bytes, which take 200 and 220 MB in all."""
 
 NAMES_SIZE_MAX = 32 * MIB
 """Sum of all names' UTF-8 bytes: bounds the manifest where many members have long names."""
