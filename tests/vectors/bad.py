@@ -1,6 +1,5 @@
 """Packages that every verifier must refuse, though the root certificate that signed them is trusted."""
 
-import base64
 import datetime as dt
 import gzip
 import hashlib
@@ -130,8 +129,8 @@ def _high_s(manifest: Manifest) -> Manifest:
     """(r, n - s) verifies as well as (r, s)."""
     signed = msgspec.json.decode(manifest.signature, type=bundle.Bundle)
     signature = signed.dsseEnvelope.signatures[0]
-    r, s = decode_dss_signature(base64.b64decode(signature.sig))
-    other = base64.b64encode(encode_dss_signature(r, P256_ORDER - s)).decode()
+    r, s = decode_dss_signature(signature.sig)
+    other = encode_dss_signature(r, P256_ORDER - s)
     envelope = replace(signed.dsseEnvelope, signatures=(replace(signature, sig=other),))
     return replace(manifest, signature=msgspec.Raw(canonical_json(replace(signed, dsseEnvelope=envelope))))
 
@@ -195,6 +194,8 @@ def _signed_though_hostile(signer: Signer) -> Iterator[Bad]:
     yield Bad("holds-a-pax-path-that-is-not-composed", 8, "composed", uncomposed)
     yield Bad("holds-a-character-set-in-a-keyword", 8, "character set", _signed(charset + header("b") + END, signer))
     yield Bad("holds-the-manifest-s-short-name", 8, short, _signed(header(short) + END, signer, short))
+    joined = _signed(header("e\u200d\u0301") + header("\u00e9") + END, signer, "\u00e9")
+    yield Bad("holds-a-joiner-where-another-name-is-composed", 8, "one file", joined)
 
 
 def _signed(tar: bytes, signer: Signer, path: str = "b") -> bytes:
