@@ -194,7 +194,7 @@ class Namespace:
         return path
 
     def _admit(self, path: str, key: str) -> None:
-        self._size_left -= len(path)
+        self._size_left -= len(path) if path.isascii() else len(path.encode())
         if self._size_left < 0:
             raise ArchiveTooLargeError(f"The members' names exceed their bound at {shown(path)}.")
         if _is_manifest(key):
