@@ -8,11 +8,14 @@ import pytest
 
 from edgepack.keys.signing import FileSigner
 from edgepack.package import errors
+from edgepack.package.entry import manifest_header
+from edgepack.package.gzip_format import CANONICAL_HEADER, STORED_BLOCK_HEADER_SIZE, STORED_BLOCK_MAX, stored_header
 from edgepack.package.head import read_unverified_head
-from edgepack.package.limits import ArchiveLimits
+from edgepack.package.limits import MANIFEST_SIZE_MAX, ArchiveLimits
 from edgepack.package.manifest import ModelIdentity, TargetPlatform
 from edgepack.package.scan import Progress
 from edgepack.package.source import Source
+from edgepack.package.tar_headers import BLOCK_SIZE
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from models import tar_gz
@@ -21,6 +24,7 @@ from package.making import framed
 from package.splicing import chunked, scanned
 from package.tar_blocks import END, content, extended, header, patched, record
 
+PREFIX_START = len(CANONICAL_HEADER) + STORED_BLOCK_HEADER_SIZE
 MODEL = {"weights": os.urandom(50_000), "b": b"x"}
 
 
@@ -95,6 +99,24 @@ def test_an_empty_file_is_called_empty(trust: TrustRoots) -> None:
 @pytest.mark.parametrize("size", [1, 9, 14, 20, 37])
 def test_what_begins_as_a_package_is_called_cut_off(package: Package, trust: TrustRoots, size: int) -> None:
     assert f"ends after {size} bytes" in problem(package(tar_gz(MODEL))[:size], trust)
+
+
+@pytest.mark.parametrize(
+    ("size", "error", "says"),
+    [
+        (0, errors.ManifestError, "claims 0 bytes"),
+        (MANIFEST_SIZE_MAX, errors.TruncatedError, "ends after"),
+        (MANIFEST_SIZE_MAX + 1, errors.ManifestError, f"claims {MANIFEST_SIZE_MAX + 1} bytes"),
+    ],
+)
+def test_how_large_a_manifest_is_read(package: Package, size: int, error: type[Exception], says: str) -> None:
+    """In a package that says so and ends at once: nothing is read, or made room for, on the word of a header."""
+    opening = bytearray(package(tar_gz(MODEL))[:PREFIX_START])
+    entry = manifest_header(size, int(NOW.timestamp()))
+    blocks = stored_header(min(STORED_BLOCK_MAX, BLOCK_SIZE + size + -size % BLOCK_SIZE))
+    opening[PREFIX_START - len(blocks) :] = blocks
+    with pytest.raises(error, match=says):
+        read_unverified_head(Source([bytes(opening) + entry + b"{"]))
 
 
 # --- what to do
