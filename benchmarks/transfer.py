@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edgepack.cli.memory import keep_small
-from edgepack.jobs.transfer import PackagedObject, Signing, TransferProgress, package_object
-from edgepack.jobs.transfer_writers import Destination
+from edgepack.jobs.transfer import package_object
+from edgepack.jobs.transfer_destination import Destination
+from edgepack.jobs.transfer_terms import PackagedObject, Signing, TransferProgress
 from edgepack.keys.signing import load_signer
 from edgepack.objects.address import parse_object_uri
 from edgepack.objects.info import Mark, ObjectInfo

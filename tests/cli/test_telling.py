@@ -198,7 +198,7 @@ def test_what_the_output_s_encoding_lacks_is_escaped(folder: Path) -> None:
 def test_a_name_that_is_no_text_is_a_usage_error(folder: Path) -> None:
     for option in ("--name", "--version"):
         told = edgepack(*PACK, "model.tar.gz", "--out", "p", option, "\udcff", folder=folder, code=2).stderr
-        assert "must be UTF-8 text" in told
+        assert "characters of UTF-8" in told
 
 
 # --- who signs, and where

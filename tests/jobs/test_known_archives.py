@@ -28,6 +28,7 @@ from edgepack.objects.address import S3Address
 from edgepack.objects.errors import ObjectChangedError, ObjectNotFoundError
 from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
+from edgepack.package.gzip_format import TRAILER_SIZE
 from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from models import tar_gz
@@ -354,6 +355,23 @@ def test_a_store_that_fails_makes_nothing_known(jobs: Jobs) -> None:
     source = jobs.store.head(jobs.source)
     jobs.proxy.rule = lambda _: s3_error(403, "AccessDenied")
     assert known(jobs, source=source) is None
+
+
+def test_of_what_is_too_large_for_a_head_nothing_is_read(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, package = known(jobs), target_of(jobs.row("first"))
+    assert archive is not None
+    prefix_size = len(jobs.package("first")) - TRAILER_SIZE - archive.coverage.deflate_size
+
+    def bytes_read() -> int:
+        return sum(len(a.body) for r, a in jobs.proxy.seen if r.method == "GET" and r.path.endswith(package.key))
+
+    jobs.proxy.seen = []
+    monkeypatch.setattr(known_archives, "PREFIX_SIZE_MAX", prefix_size - 1)
+    assert known(jobs) is None
+    assert bytes_read() == 0
+    monkeypatch.setattr(known_archives, "PREFIX_SIZE_MAX", prefix_size)
+    assert known(jobs) == archive
+    assert bytes_read() == prefix_size
 
 
 @pytest.mark.parametrize("member", ["tar_crc32", "tar_size", "deflate_size"])

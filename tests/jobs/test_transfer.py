@@ -18,14 +18,9 @@ import pytest
 from edgepack.errors import EdgepackError
 from edgepack.jobs import transfer_parts
 from edgepack.jobs.checking import StoredPackageError, check_stored
-from edgepack.jobs.transfer import (
-    PackagedObject,
-    Signing,
-    SourceReplacedError,
-    TransferProgress,
-    package_object,
-)
-from edgepack.jobs.transfer_writers import Destination
+from edgepack.jobs.transfer import SourceReplacedError, package_object
+from edgepack.jobs.transfer_destination import Destination
+from edgepack.jobs.transfer_terms import PackagedObject, Signing, TransferProgress
 from edgepack.keys.signing import FileSigner, ensure_signing_keys, export_trust
 from edgepack.objects.address import S3Address
 from edgepack.objects.errors import (
@@ -620,3 +615,25 @@ def test_check_wants_the_encryption_that_was_asked_for(job: Job, trust: TrustRoo
     packaged = stored(job)
     with pytest.raises(StoredPackageError, match="no KMS key instead of 'my-key'"):
         check_stored(job.weed.store, packaged, trust=trust, now=NOW, kms_key_id="my-key")
+
+
+def test_check_wants_the_very_version(job: Job, trust: TrustRoots) -> None:
+    """The same bytes, written once more by somebody else under the job's mark."""
+    job.bucket = job.weed.new_bucket()
+    job.weed.client.put_bucket_versioning(Bucket=job.bucket, VersioningConfiguration={"Status": "Enabled"})
+    packaged = stored(job)
+    again = job.weed.put(job.target, job.weed.content(job.target), mark=MARK)
+    assert again.version_id != packaged.info.version_id
+    believed = replace(packaged, info=replace(again, version_id=packaged.info.version_id))
+    with pytest.raises(StoredPackageError, match=f"version '{again.version_id}' instead of"):
+        check_stored(job.weed.store, believed, trust=trust, now=NOW, kms_key_id=None)
+
+
+def test_check_wants_the_very_key(job: Job, trust: TrustRoots, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded store has no KMS, so that another one's answer is put in its mouth."""
+    packaged, store = stored(job), job.weed.store
+    found = replace(store.head(job.target), kms_key_id="arn:aws:kms:us-east-1:000000000000:key/right")
+    monkeypatch.setattr(store, "head", lambda _: found)
+    check_stored(store, packaged, trust=trust, now=NOW, kms_key_id="right")
+    with pytest.raises(StoredPackageError, match="right' instead of 'wrong'"):
+        check_stored(store, packaged, trust=trust, now=NOW, kms_key_id="wrong")

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from edgepack.jobs.transfer_destination import Destination
 from edgepack.jobs.transfer_parts import MIB, MIN_PART_BYTES, UPLOAD_PART_BYTES, plan_copies
-from edgepack.jobs.transfer_writers import CopyingWriter, Destination, PackageWriter, UploadingWriter
+from edgepack.jobs.transfer_writers import CopyingWriter, PackageWriter, UploadingWriter
 from edgepack.objects.address import S3Address
 from edgepack.objects.info import Mark
 from stores import RunningStore

@@ -12,7 +12,7 @@ from edgepack.keys.signing import FileSigner
 from edgepack.package.errors import TruncatedError, VerificationError
 from edgepack.package.head import verify_head
 from edgepack.package.trust import TrustRoots
-from edgepack.package.verification import verify_package
+from edgepack.package.verification import FileVerdict, Verdict, verify_package
 from models import tar_gz
 from package.conftest import IDENTITY, NOW, Package
 from package.making import framed
@@ -149,3 +149,10 @@ def test_a_head_of_many_stored_blocks(package: Package, trust: TrustRoots) -> No
     packaged = package(tar_gz({f"part-{number:04}": b"%d" % number for number in range(1000)}))
     assert len(packaged) > 3 * 65535
     assert verify_package(chunked(packaged), trust=trust, now=NOW).ok
+
+
+def test_a_verdict_is_no_better_than_its_worst_file() -> None:
+    """Whatever else is said of the package."""
+    verdict = Verdict(files=(FileVerdict("a", 1, "00"), FileVerdict("b", 1, "00", "it is missing")), identity=IDENTITY)
+    assert not verdict.ok
+    assert Verdict(files=verdict.files[:1], identity=IDENTITY).ok

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -171,6 +172,22 @@ def test_the_certificate_must_be_valid_at_signing_whenever_that_is_checked(
     found = verify_package([frame.prefix, deflate, frame.trailer], trust=trusting(root), now=much_later)
     assert found.ok is ok
     assert ok or "not valid when the package was signed" in found.problems[0]
+
+
+@pytest.mark.parametrize(("days", "seconds", "ok"), [(-1, 0, True), (-1, -1, False), (1, 0, True), (1, 1, False)])
+def test_the_first_and_the_last_second_of_a_certificate_count(
+    root: Holder, days: int, seconds: int, *, ok: bool
+) -> None:
+    leaf = root.issue("leaf", *SIGNS)
+    certificate = leaf.certificate
+    end = certificate.not_valid_before_utc if days < 0 else certificate.not_valid_after_utc
+    trusted, signed_at = trusting(root), end + dt.timedelta(seconds=seconds)
+    chain = leaf.signer(root).certificate_chain
+    if ok:
+        trusted.check_signer(chain, hint=None, signed_at=signed_at, now=NOW + dt.timedelta(days=9))
+    else:
+        with pytest.raises(errors.UntrustedSignerError, match="not valid when"):
+            trusted.check_signer(chain, hint=None, signed_at=signed_at, now=NOW + dt.timedelta(days=9))
 
 
 def test_clocks_may_differ_a_little(root: Holder) -> None:
@@ -370,3 +387,36 @@ def test_a_certificate_that_only_seems_the_same_is_refused(root: Holder) -> None
     assert verify_package([package], trust=trusting(root), now=NOW).problems == (
         "The manifest is not the one that was signed.",
     )
+
+
+def test_another_certificate_of_the_same_key_is_not_the_signer_s(root: Holder) -> None:
+    """In the bundle alone, which no signature covers: the manifest's chain is what was signed."""
+    leaf = root.issue("leaf", *SIGNS)
+    other = x509.load_der_x509_certificate(_reissued(root, leaf))
+
+    def swap(manifest: Manifest) -> Manifest:
+        bundle = msgspec.json.decode(manifest.signature)
+        chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
+        chain[0]["rawBytes"] = base64.b64encode(other.public_bytes(Encoding.DER)).decode()
+        return msgspec.structs.replace(manifest, signature=msgspec.Raw(canonical_json(bundle)))
+
+    package = forged(ARCHIVE, leaf.signer(root), Forgery(manifest=swap))
+    assert verify_package([package], trust=trusting(root), now=NOW).problems == (
+        "The manifest's certificate chain is not the signature's.",
+    )
+
+
+def _reissued(root: Holder, leaf: Holder) -> bytes:
+    """A second certificate for the same key, by the same root."""
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name.from_rfc4514_string("CN=somebody else"))
+        .issuer_name(root.certificate.subject)
+        .public_key(leaf.key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(leaf.certificate.not_valid_before_utc)
+        .not_valid_after(leaf.certificate.not_valid_after_utc)
+    )
+    for extension in leaf.certificate.extensions:
+        builder = builder.add_extension(extension.value, critical=extension.critical)
+    return builder.sign(root.key, hashes.SHA256()).public_bytes(Encoding.DER)

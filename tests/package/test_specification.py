@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edgepack.keys.signing import ensure_signing_keys, export_trust
+from edgepack.package import extended_headers
+from edgepack.package.names import collision_key
 from models import compiled_archive, tar_gz
 from package.conftest import NOW, Package
 
@@ -171,6 +174,50 @@ def test_a_verifier_written_from_the_page_notices(package: Package, keys: Path) 
         "tar",
         "deflate",
     }
+
+
+# --- the page's names
+
+
+def key_of(path: str) -> str:
+    """The five steps of the page."""
+    text = unicodedata.normalize("NFD", path)
+    text = text.casefold()
+    text = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    text = unicodedata.normalize("NFC", text)
+    parts = (part.split(":")[0].rstrip(". ") for part in text.split("/"))
+    return "/".join(re.sub('[<>"|?*]', "_", part) for part in parts)
+
+
+NAMES = [
+    "e\u200d\u0301",
+    "\u00e9",
+    "A. :b/c. .",
+    'Q<>"|?*',
+    "\u1e9e",
+    "\u0345\u0301",
+    "\u03b1\u0345\u0301",
+    "\ufeffx",
+    "\u212b",
+]
+"""A joiner inside of a letter, what Windows strips, letters that fold to several, marks in two orders."""
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_names_are_compared_as_the_page_says(name: str) -> None:
+    assert collision_key(name) == key_of(name)
+
+
+def test_the_page_s_example_of_two_names_of_one_file() -> None:
+    assert "U+0065 U+200D U+0301 and U+00E9 have one key" in PAGE
+    assert key_of("e\u200d\u0301") == key_of("\u00e9")
+
+
+def test_the_page_lists_what_extended_headers_may_say() -> None:
+    table = PAGE.partition("**Extended headers**")[2].partition("**Structure**")[0]
+    prefixes = {f"{prefix}`…" for prefix in extended_headers._PAX_IGNORED_PREFIXES}
+    for keyword in {"path", "size", "hdrcharset"} | extended_headers._PAX_IGNORED | prefixes:
+        assert f"`{keyword}" in table, keyword
 
 
 # --- the page's commands

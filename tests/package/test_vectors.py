@@ -12,6 +12,7 @@ from edgepack.package.trust import TrustRoots
 from edgepack.package.verification import verify_package
 from package.splicing import chunked
 from package.test_specification import PAGE, claims
+from vectors.make_vectors import Keys, trusted, vectors
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 VECTORS: list[dict[str, Any]] = json.loads((FOLDER / "vectors.json").read_text())
@@ -37,6 +38,19 @@ def test_every_package_is_listed_once() -> None:
     listed = sorted(f"{vector['name']}.tar.gz" for vector in VECTORS)
     assert listed == sorted(path.name for path in (FOLDER / "packages").iterdir())
     assert "tests/vectors" in PAGE
+
+
+def test_vectors_made_anew_have_the_published_verdicts() -> None:
+    """Whoever adds one runs the same program; nothing of it may have decayed."""
+    published = {vector["name"]: vector for vector in VECTORS}
+    made = list(vectors(keys := Keys.new()))
+    trust = {name: TrustRoots.from_pem(pem) for name, pem in trusted(keys).items()}
+    for vector, package in made:
+        verdict = verify_package([package], trust=trust[vector.trust], now=dt.datetime.fromisoformat(vector.now))
+        assert verdict.ok is vector.verified is published[vector.name]["verified"], vector.name
+        assert vector.step == published[vector.name]["step"]
+        assert verdict.ok or (verdict.identity is None) is (vector.step < 8)
+    assert {vector.name for vector, _ in made} == set(published)
 
 
 PLAIN_TAR = ("plain", "one-empty-file", "a-compiled-model", "stored-blocks", "compressed-anew", "more-zero-blocks")

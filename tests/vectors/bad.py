@@ -215,6 +215,8 @@ def _signed_though_hostile(signer: Signer) -> Iterator[Bad]:
     old, mode = patched(header("b"), 257, bytes(8)), patched(header("b"), 100, b"\x80" + b"\xff" * 7)
     yield Bad("holds-a-header-without-a-magic", 8, "v7", _signed(old + END, signer))
     yield Bad("holds-a-mode-of-56-bits", 8, "mode", _signed(mode + END, signer))
+    joined = _signed(header("e\u200d\u0301") + header("\u00e9") + END, signer, "\u00e9")
+    yield Bad("holds-a-joiner-where-another-name-is-composed", 8, "one file", joined)
 
 
 def _signed(tar: bytes, signer: Signer, *paths: str) -> bytes:

@@ -4,7 +4,7 @@
 
 Run it into an empty folder to add vectors, and copy the new ones: those that were published stay as they are, since a
 signature once published is verified for ever. Keys are made anew each time and thrown away, so that new vectors come
-with what they trust, under another name: `root-2.pem` was the second time's root, `root-3.pem` the third time's.
+with what they trust, under another name: `root-2.pem` was the second time's root, and so on.
 """
 
 import datetime as dt

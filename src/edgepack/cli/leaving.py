@@ -1,5 +1,6 @@
 """Leaving early: SIGTERM and Ctrl-C unwind a local command, even while a thread of it waits for a stalled pipe."""
 
+import atexit
 import errno
 import os
 import select
@@ -29,6 +30,9 @@ def unwind_on_signals() -> None:
     for number in LEAVING_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _leave)
+    # As it ends, the interpreter takes the handlers away: a late signal would still change the exit code. Blocked, and
+    # not ignored: of one that arrives just while that is changed, Python would complain on standard error.
+    atexit.register(signal.pthread_sigmask, signal.SIG_BLOCK, LEAVING_SIGNALS)
 
 
 def wait_readable(descriptor: int) -> None:
@@ -46,7 +50,7 @@ def wait_readable(descriptor: int) -> None:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
+    if _Leaving.begun:
+        return
     _Leaving.begun = True
-    for each in LEAVING_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)

@@ -225,11 +225,8 @@ def _identity(name: str, version: str) -> "ModelIdentity":
     identity = ModelIdentity(model_name=name, model_version=version)
     try:
         identity.metadata()
-        (name + version).encode()
     except IdentityError as error:
         raise click.UsageError(error.message) from None
-    except UnicodeEncodeError:
-        raise click.UsageError("The model's name and version must be UTF-8 text.") from None
     return identity
 
 

@@ -5,7 +5,7 @@ import hmac
 from datetime import datetime
 
 from edgepack.errors import StoreError
-from edgepack.jobs.transfer import PackagedObject
+from edgepack.jobs.transfer_terms import PackagedObject
 from edgepack.objects.info import ObjectInfo, is_key
 from edgepack.objects.store import ObjectStore
 from edgepack.package.gzip_format import TRAILER_SIZE

@@ -25,7 +25,8 @@ from edgepack.jobs.progress import Checkpoint
 from edgepack.jobs.replacing import replace_holder
 from edgepack.jobs.scratch import scratch_folder
 from edgepack.jobs.stored import abort_uploads, remove_written
-from edgepack.jobs.transfer_writers import Destination, UploadingWriter, aborted_on_error
+from edgepack.jobs.transfer_destination import Destination
+from edgepack.jobs.transfer_writers import UploadingWriter, aborted_on_error
 from edgepack.jobs.workflow import JobWork, Step
 from edgepack.objects.address import S3Address, join_key, parse_object_uri
 from edgepack.objects.info import ObjectInfo

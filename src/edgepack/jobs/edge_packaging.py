@@ -26,8 +26,9 @@ from edgepack.jobs.presets import preset_of, publish_component
 from edgepack.jobs.progress import Checkpoint
 from edgepack.jobs.replacing import replace_holder
 from edgepack.jobs.stored import abort_uploads, remove_written
-from edgepack.jobs.transfer import PackagedObject, Signing, TransferProgress, package_object
-from edgepack.jobs.transfer_writers import Destination
+from edgepack.jobs.transfer import package_object
+from edgepack.jobs.transfer_destination import Destination
+from edgepack.jobs.transfer_terms import PackagedObject, Signing, TransferProgress
 from edgepack.jobs.workflow import JobWork, Step
 from edgepack.objects.address import S3Address, parse_object_uri
 from edgepack.objects.info import ObjectInfo

@@ -7,31 +7,28 @@ import hashlib
 import logging
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import cached_property
 
 from edgepack.errors import ArtifactError
 from edgepack.jobs.known_archives import KnownArchive
+from edgepack.jobs.transfer_destination import Destination
 from edgepack.jobs.transfer_parts import MIN_PART_BYTES, needs_parts, plan_copies
+from edgepack.jobs.transfer_terms import PackagedObject, Signing, TransferProgress
 from edgepack.jobs.transfer_writers import (
     CopyingWriter,
     CopyRefusedError,
-    Destination,
     PackageWriter,
     UploadingWriter,
     aborted_on_error,
 )
 from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
-from edgepack.package.assembly import PackageFrame, frame_package
 from edgepack.package.errors import EmptyArchiveError
 from edgepack.package.gzip_format import TRAILER_SIZE, read_header
 from edgepack.package.limits import GZIP_HEADER_SIZE_MAX
-from edgepack.package.manifest import ModelIdentity
 from edgepack.package.repack import repack
 from edgepack.package.scan import ArchiveScan, Progress, scan_archive
-from edgepack.package.signature import Signer
 from edgepack.package.source import Source
 
 log = logging.getLogger(__name__)
@@ -46,65 +43,6 @@ class SourceReplacedError(ArtifactError):
 
     code = "CompiledModelReplaced"
     advice = "Run the compilation job again, under a new name, and package what it writes."
-
-
-@dataclass(frozen=True, slots=True)
-class TransferProgress:
-    """How far a transfer has come.
-
-    Attributes:
-        bytes_read: Bytes of the source that have been scanned.
-        bytes_total: All of them.
-        known_from: The edge packaging job that has signed the digests, if the bytes need not be scanned.
-    """
-
-    bytes_read: int
-    bytes_total: int
-    known_from: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackagedObject:
-    """A package that has been written.
-
-    Attributes:
-        info: The object.
-        signature_bundle: The bundle's JSON: `ModelSignature` of DescribeEdgePackagingJob.
-        prefix_size: Bytes in front of the model's own deflate data.
-        prefix_sha256: Their SHA-256, hex.
-        trailer: The last 8 bytes.
-        file_count: Files of the model.
-        repacked: Whether the model was compressed anew; else the package's body is the source's own.
-        known_from: The edge packaging job whose package the digests were taken from, or None: all was read.
-    """
-
-    info: ObjectInfo
-    signature_bundle: str
-    prefix_size: int
-    prefix_sha256: str
-    trailer: bytes
-    file_count: int
-    repacked: bool = False
-    known_from: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signing:
-    """What a package is signed as, by whom and when.
-
-    Attributes:
-        identity: The model.
-        signer: Signs once.
-        signed_at: Aware time.
-    """
-
-    identity: ModelIdentity
-    signer: Signer
-    signed_at: datetime
-
-    def frame(self, scan: ArchiveScan) -> PackageFrame:
-        """The frame around what was scanned."""
-        return frame_package(scan, identity=self.identity, signer=self.signer, signed_at=self.signed_at)
 
 
 def package_object(  # noqa: PLR0913 - keyword-only

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from isal import isal_zlib
 
 from edgepack.package import gzip_format
@@ -13,7 +11,7 @@ from edgepack.package.bundle import message_of, seal
 from edgepack.package.entry import content_of, entry_crc32, manifest_entry, prefix_pieces, prefix_size
 from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, ModelIdentity, signature_in
 from edgepack.package.scan import ArchiveScan
-from edgepack.package.signature import Signer
+from edgepack.package.signature import Signer, pem_chain
 from edgepack.package.statement import build_statement
 
 
@@ -41,11 +39,11 @@ class PackageFrame:
 
     @property
     def prefix(self) -> bytes:
-        """Gzip header and stored blocks with the manifest's tar entry, filled up if the package is large: joined."""
+        """The prefix in one piece: a joined copy, as large as the manifest, for whoever has a small one."""
         return b"".join(self.prefix_pieces())
 
     def prefix_pieces(self) -> Iterator[bytes | memoryview]:
-        """The prefix, piece by piece and not copied."""
+        """Gzip header, stored blocks with the entry, filling if the package is large: piece by piece, not copied."""
         yield from prefix_pieces(self.entry)
         yield gzip_format.filling(prefix_size(len(self.entry)), self.deflate_size)
 
@@ -74,7 +72,7 @@ def frame_package(scan: ArchiveScan, *, identity: ModelIdentity, signer: Signer,
         SigningError: The signer does not work.
     """
     body = ManifestBody(
-        certificate_chain=tuple(_pem(der) for der in signer.certificate_chain),
+        certificate_chain=pem_chain(signer.certificate_chain),
         files=scan.files,
         metadata=identity.metadata(),
         schema_version=SCHEMA_VERSION,
@@ -99,7 +97,3 @@ def package_trailer(entry: bytes | bytearray, tar_crc32: int, tar_size: int) -> 
     """
     crc32 = isal_zlib.crc32_combine(entry_crc32(entry), tar_crc32, tar_size)
     return gzip_format.trailer(crc32, len(entry) + tar_size)
-
-
-def _pem(der: bytes) -> str:
-    return x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM).decode("ascii")

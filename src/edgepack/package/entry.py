@@ -7,7 +7,7 @@ import msgspec
 
 from edgepack.package import gzip_format
 from edgepack.package.canonical import encode_canonical_into
-from edgepack.package.errors import ManifestError
+from edgepack.package.errors import ManifestError, NotPackagedError, TruncatedError
 from edgepack.package.limits import MANIFEST_SIZE_MAX
 from edgepack.package.manifest import Manifest
 from edgepack.package.names import MANIFEST_NAME
@@ -18,6 +18,11 @@ MANIFEST_MODE = b"0000644"
 
 _SIZE_FIELD = slice(124, 135)
 """Of a ustar header: eleven octal digits."""
+
+_NAME_START = len(gzip_format.CANONICAL_HEADER) + gzip_format.STORED_BLOCK_HEADER_SIZE
+"""Offset in a package of the manifest's name, which nothing compresses."""
+
+_NAME = MANIFEST_NAME.encode() + b"\0"
 
 
 def manifest_header(size: int, modified_at: int) -> bytes:
@@ -107,8 +112,10 @@ def read_entry(source: Source) -> bytearray:
 
     Raises:
         TruncatedError: The bytes end earlier.
+        NotPackagedError: They do not even begin as a package does.
         ManifestError: They are others, or claim a manifest larger than is read.
     """
+    _check_opening(source.peek(_NAME_START + len(_NAME)))
     gzip_header, block_header = source.read(len(gzip_format.CANONICAL_HEADER)), _read_block_header(source)
     entry = bytearray(source.read(BLOCK_SIZE))
     left = _padded(BLOCK_SIZE + _claimed_size(entry))
@@ -125,6 +132,19 @@ def read_entry(source: Source) -> bytearray:
     return entry
 
 
+def _check_opening(opening: bytes) -> None:
+    """Tell a wrong file from a damaged package, as far as its first bytes show it."""
+    if not opening:
+        raise TruncatedError("The file is empty: it ends after 0 bytes.")
+    if not opening.startswith(gzip_format.MAGIC[: len(opening)]):
+        raise NotPackagedError("The file is not a gzip file, so it does not start with a manifest.")
+    if not _NAME.startswith(opening[_NAME_START:]):
+        raise NotPackagedError(
+            "The file does not start with a manifest: it looks like a model artifact that has not been packaged.",
+            advice="Package it first (`edgepack package`). If it was a package, somebody has compressed it anew.",
+        )
+
+
 def _read_block_header(source: Source) -> bytes:
     return source.read(gzip_format.STORED_BLOCK_HEADER_SIZE)
 
@@ -132,7 +152,7 @@ def _read_block_header(source: Source) -> bytes:
 def _claimed_size(header: bytearray) -> int:
     digits = header[_SIZE_FIELD]
     if not digits.isdigit() or digits.strip(b"01234567"):
-        raise ManifestError("The package does not start with a manifest.")
+        raise ManifestError("The manifest's tar entry does not say how large the manifest is.")
     size = _size(header)
     if not 0 < size <= MANIFEST_SIZE_MAX:
         raise ManifestError(f"The manifest claims {size} bytes; 1 to {MANIFEST_SIZE_MAX} are read.")

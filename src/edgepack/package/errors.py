@@ -6,6 +6,10 @@ SHOWN_NAME_MAX = 200
 """Characters of a hostile name that a message repeats."""
 
 
+_BYTES = {0xDC00 + byte: byte for byte in range(0x80, 0x100)}
+"""What Python writes for bytes that are not UTF-8, and the character that `ascii` shows as that byte."""
+
+
 def shown(name: str | bytes) -> str:
     """A member's name as it may stand in a message: quoted, escaped, shortened.
 
@@ -15,7 +19,7 @@ def shown(name: str | bytes) -> str:
     Returns:
         Printable ASCII of at most `SHOWN_NAME_MAX` characters plus an ellipsis.
     """
-    text = name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name
+    text = name.decode("utf-8", "surrogateescape").translate(_BYTES) if isinstance(name, bytes) else name
     escaped = ascii(text)
     return escaped if len(escaped) <= SHOWN_NAME_MAX else f"{escaped[:SHOWN_NAME_MAX]}…"
 
@@ -134,6 +138,13 @@ class ManifestError(VerificationError):
     """The package's head is not a canonical manifest."""
 
     code = "InvalidManifest"
+
+
+class NotPackagedError(ManifestError):
+    """It is another file: not gzip, or a gzip file without a manifest in front."""
+
+    code = "NotPackaged"
+    advice = "Give a file that `edgepack package` or an edge packaging job has written."
 
 
 class SignatureError(VerificationError):

@@ -77,7 +77,8 @@ def _check_pax_path(path: bytes, name: bytes) -> None:
     if len(path) <= NAME_SIZE_MAX and not unicodedata.is_normalized("NFC", path.decode("utf-8", "replace")):
         raise UnsafeMemberError(
             f"The extended header {shown(name)} gives the path {shown(path)} not in Unicode's composed form (NFC), in "
-            "which bsdtar writes it: rename the file, or pack it with `tar --format=gnu`."
+            "which bsdtar writes it.",
+            advice="Rename the file, or pack it with `tar --format=gnu`.",
         )
 
 
@@ -179,5 +180,6 @@ def check_opening(block: bytes, name: bytes) -> None:
     if not block[0] or (stored is not None and int(stored[1], 8) in sums):
         raise UnsupportedMemberError(
             f"The file {shown(name)}, whose size only an extended header has, begins with a zero byte or as a header "
-            "does, and is something else to readers without such headers: pack it with `tar --format=gnu`."
+            "does, and is something else to readers without such headers.",
+            advice="Pack it with `tar --format=gnu`.",
         )

@@ -4,9 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import load_der_x509_certificate
-
 from edgepack.package import gzip_format
 from edgepack.package.bundle import OpenedBundle, open_bundle
 from edgepack.package.canonical import canonical_json
@@ -14,7 +11,7 @@ from edgepack.package.entry import check_entry, content_of, entry_crc32, read_en
 from edgepack.package.errors import ManifestError, SignatureError
 from edgepack.package.inflate import Seed
 from edgepack.package.manifest import Manifest, ManifestBody, ModelIdentity, decode_manifest, signature_in
-from edgepack.package.signature import verifies
+from edgepack.package.signature import pem_chain, verifies
 from edgepack.package.source import Source
 from edgepack.package.statement import Coverage, check_resources
 from edgepack.package.trust import SignerIdentity, TrustRoots
@@ -90,7 +87,7 @@ def read_head(source: Source, *, trust: TrustRoots, now: datetime) -> VerifiedHe
     manifest = decode_manifest(content_of(opened.entry)).body()
     _check_agreement(manifest, opened.bundle)
     return VerifiedHead(
-        seed=Seed(crc32=entry_crc32(opened.entry), size=len(opened.entry)),
+        seed=Seed(crc32=entry_crc32(opened.entry), size=len(opened.entry), position=source.position),
         manifest=manifest,
         identity=manifest.identity(),
         coverage=opened.bundle.statement.predicate.edgepack,
@@ -140,10 +137,7 @@ def _check_agreement(manifest: ManifestBody, bundle: OpenedBundle) -> None:
     coverage = statement.predicate.edgepack
     if hashlib.sha256(canonical_json(manifest)).hexdigest() != coverage.manifest_sha256:
         raise SignatureError("The manifest is not the one that was signed.")
-    chain = tuple(
-        load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode("ascii") for der in bundle.certificates
-    )
-    if manifest.certificate_chain != chain:
+    if manifest.certificate_chain != pem_chain(bundle.certificates):
         raise SignatureError("The manifest's certificate chain is not the signature's.")
     if manifest.metadata != coverage.metadata or manifest.target_platform != coverage.target_platform:
         raise SignatureError("The manifest's metadata is not that of the signed statement.")

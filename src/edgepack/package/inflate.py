@@ -42,10 +42,12 @@ class Seed:
     Attributes:
         crc32: CRC-32 of the inflated bytes before.
         size: Their number.
+        position: Offset in the file of the stream's first byte.
     """
 
     crc32: int
     size: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ class Inflated:
     """What the compressed side of a stream was.
 
     Attributes:
-        deflate_start: Offset in the source of the first deflate byte.
+        deflate_start: Offset in the file of the first deflate byte.
         deflate_end: Offset behind the last deflate byte of the first gzip member.
         deflate_crc32: CRC-32 of the bytes between the two.
         crc32: CRC-32 of all inflated bytes.
@@ -78,12 +80,13 @@ class InflateThread:
         seed: Given for a package's tail, which starts with deflate bits and is one member.
 
     Attributes:
-        bytes_read: Compressed bytes taken so far.
+        bytes_read: Bytes of the file read so far.
         result: What the stream was; set once `blocks()` is exhausted.
     """
 
     def __init__(self, chunks: Iterable[Chunk], limits: ArchiveLimits, seed: Seed | None = None) -> None:
-        self._source = Source(chunks)
+        self._source = Source(chunks, position=seed.position if seed else 0)
+        self._start = self._source.position
         self._limits = limits
         self._seed = seed
         self._queue: queue.Queue[bytes | Inflated | BaseException] = queue.Queue(QUEUE_BLOCKS)
@@ -93,7 +96,7 @@ class InflateThread:
 
     @property
     def bytes_read(self) -> int:
-        """Compressed bytes taken from the source so far."""
+        """Bytes of the file read so far, what stands before a package's tail included."""
         return self._source.position
 
     def blocks(self, idle: Callable[[], None] | None = None) -> Generator[bytes, None, None]:
@@ -157,7 +160,9 @@ class InflateThread:
     def _inflate_all(self) -> Inflated:
         source, seed = self._source, self._seed
         if source.at_end():
-            raise EmptyArchiveError("The archive is empty: it has no bytes.") if seed is None else _cut_short(source)
+            if seed is not None:
+                raise TruncatedError(f"The package ends after {source.position} bytes, where its manifest does.")
+            raise EmptyArchiveError("The archive is empty: it has no bytes.")
         if seed is None:
             gzip_format.read_header(source.read)
         first = self._member(seed.crc32 if seed else 0, seed.size if seed else 0)
@@ -213,7 +218,7 @@ class InflateThread:
         limits = self._limits
         if self._size > limits.tar_size:
             raise ArchiveTooLargeError(f"The archive inflates to more than {limits.tar_size} bytes.")
-        if self._size > limits.ratio_free_size and self._size > limits.ratio * self._source.position:
+        if self._size > limits.ratio_free_size and self._size > limits.ratio * (self._source.position - self._start):
             raise ArchiveTooLargeError(
                 f"The archive inflates to more than {limits.ratio} times its size: it looks like a decompression bomb."
             )
@@ -242,7 +247,3 @@ def _inflated(inflater: Any, piece: Chunk, source: Source) -> bytes:
     except igzip_lib.error as error:  # type: ignore[misc]  # untyped C module
         raise GzipError(f"The compressed data is damaged before byte {source.position} ({error}).") from None
     return block
-
-
-def _cut_short(source: Source) -> TruncatedError:
-    return TruncatedError(f"The package ends after its manifest ({source.position} further bytes).")

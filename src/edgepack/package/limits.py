@@ -17,7 +17,8 @@ RATIO_FREE_SIZE = 1 * GIB
 """Inflated bytes below which the ratio is not looked at: they take a second or so, and zeros are legitimate."""
 
 MEMBERS_MAX = 200_000
-"""Tar members. Each costs about 3.6 kB of memory and 0.4 kB of manifest; saved models have at most some thousands."""
+"""Tar members; saved models have at most some thousands. Each takes 0.8 kB of memory while it is packaged, 1 kB while
+it is verified, and 0.3 kB of manifest: measured on 200,000 with names of 40 bytes, which take 200 and 220 MB in all."""
 
 NAMES_SIZE_MAX = 32 * MIB
 """Sum of all names' UTF-8 bytes: bounds the manifest where many members have long names."""
@@ -34,8 +35,8 @@ EXTENDED_HEADER_SIZE_MAX = 1 * MIB
 GZIP_MEMBERS_MAX = 1_000_000
 """gzip members in one file: block gzip (64 kB members) of 60 GB has as many; empty ones would cost time for nothing."""
 
-GZIP_HEADER_SIZE_MAX = 64 * KIB + 64 * KIB
-"""Bytes of one gzip header: FEXTRA holds at most 65535, names and comments are short."""
+GZIP_HEADER_SIZE_MAX = 128 * KIB
+"""Bytes of one gzip header: its extra field alone may have 64 KiB, and as many are left for a name and a comment."""
 
 MANIFEST_SIZE_MAX = 256 * MIB
 """Bytes of the manifest that a verifier takes into memory: above what `MEMBERS_MAX` and `NAMES_SIZE_MAX` can make."""

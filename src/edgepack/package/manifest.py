@@ -4,7 +4,6 @@ A closed schema: a member that this version does not know is refused, so that no
 """
 
 import re
-from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -19,7 +18,8 @@ SCHEMA_VERSION = "1.0"
 IDENTITY_TEXT_MAX = 255
 """Characters of one identity value: the widest of the limits that the edge packaging API sets on them."""
 
-_IDENTITY_TEXT = re.compile(r"[^\x00-\x1f\x7f]+")
+_IDENTITY_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
+"""Neither control characters nor surrogates, which Python makes of arguments that are not UTF-8, and cannot write."""
 
 MODEL_NAME, MODEL_VERSION = "model_name", "model_version"
 COMPILATION_JOB_NAME, TARGET_DEVICE = "compilation_job_name", "target_device"
@@ -60,7 +60,7 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
         """The manifest's `metadata` section.
 
         Raises:
-            IdentityError: A value is empty, too long, or has control characters.
+            IdentityError: A value is empty, too long, has control characters, or is no text that UTF-8 can write.
         """
         values = {
             COMPILATION_JOB_NAME: self.compilation_job_name,
@@ -72,12 +72,24 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
         for name, value in metadata.items():
             if len(value) > IDENTITY_TEXT_MAX or not _IDENTITY_TEXT.fullmatch(value):
                 raise IdentityError(
-                    f"The {name} must have 1 to {IDENTITY_TEXT_MAX} characters, none of them a control one."
+                    f"The {name} must have 1 to {IDENTITY_TEXT_MAX} characters of UTF-8, none of them a control one."
                 )
         return metadata
 
 
-class ManifestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
+class _Front(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
+    """The members in front of the signature, in alphabetical order.
+
+    The platform comes behind it, so that it cannot be one of these: inherited fields are written first.
+    """
+
+    certificate_chain: tuple[str, ...]
+    files: tuple[FileEntry, ...]
+    metadata: dict[str, str]
+    schema_version: str
+
+
+class ManifestBody(_Front, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
     """The manifest without its signature: what `manifest_sha256` of the signed statement is the digest of.
 
     Attributes:
@@ -88,10 +100,6 @@ class ManifestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
         target_platform: As in `ModelIdentity`.
     """
 
-    certificate_chain: tuple[str, ...]
-    files: tuple[FileEntry, ...]
-    metadata: Mapping[str, str]
-    schema_version: str
     target_platform: TargetPlatform | None = None
 
     def identity(self) -> ModelIdentity:
@@ -119,14 +127,14 @@ class ManifestBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
         return Manifest(
             certificate_chain=self.certificate_chain,
             files=self.files,
-            metadata=dict(self.metadata),
+            metadata=self.metadata,
             schema_version=self.schema_version,
             signature=msgspec.Raw(bundle),
             target_platform=self.target_platform,
         )
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
+class Manifest(_Front, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True, gc=False):
     """The whole manifest.
 
     Attributes:
@@ -135,10 +143,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     The others are those of `ManifestBody`.
     """
 
-    certificate_chain: tuple[str, ...]
-    files: tuple[FileEntry, ...]
-    metadata: dict[str, str]
-    schema_version: str
     signature: msgspec.Raw
     target_platform: TargetPlatform | None = None
 

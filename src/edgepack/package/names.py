@@ -12,6 +12,7 @@ from edgepack.package.errors import (
     ArchiveTooLargeError,
     DuplicateMemberError,
     ForeignManifestError,
+    TarError,
     UnsafeMemberError,
     shown,
 )
@@ -33,6 +34,11 @@ _STRIPPED = re.compile(r"[:<>\"|?*]|[. ](?:/|\Z)")
 """What some system does not keep of a name."""
 
 _UNDERSCORED = str.maketrans(dict.fromkeys('<>"|?*', "_"))
+
+_RENAME = (
+    "Rename it: names are UTF-8 without control characters, backslashes and drive letters, "
+    f"at most {COMPONENT_SIZE_MAX} bytes between two slashes and {NAME_SIZE_MAX} in all."
+)
 
 _DRIVE = re.compile(r"(?:\./)*[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -70,7 +76,7 @@ def normalised(raw: bytes) -> str:
     if "" in kept:
         raise UnsafeMemberError(f"The member {shown(text)} has an empty component in its path.")
     if any(len(part.encode()) > COMPONENT_SIZE_MAX for part in kept):
-        raise UnsafeMemberError(f"The member {shown(text)} has a component of more than {COMPONENT_SIZE_MAX} bytes.")
+        raise _to_rename(f"The member {shown(text)} has a component of more than {COMPONENT_SIZE_MAX} bytes.")
     if kept and kept[-1].startswith(_APPLE_DOUBLE):
         raise UnsafeMemberError(
             f"The member {shown(text)} is named as macOS names a file's attributes, and is no file to its tar.",
@@ -81,18 +87,22 @@ def normalised(raw: bytes) -> str:
 
 def _decoded(raw: bytes) -> str:
     if not raw:
-        raise UnsafeMemberError("A member has an empty name.")
+        raise UnsafeMemberError("A member has an empty name.", advice=TarError.advice)
     if len(raw) > NAME_SIZE_MAX:
-        raise UnsafeMemberError(f"The member {shown(raw)} has a name of more than {NAME_SIZE_MAX} bytes.")
+        raise _to_rename(f"The member {shown(raw)} has a name of more than {NAME_SIZE_MAX} bytes.")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise UnsafeMemberError(f"The member {shown(raw)} has a name that is not UTF-8.") from None
+        raise _to_rename(f"The member {shown(raw)} has a name that is not UTF-8.") from None
     if _CONTROL.search(text):
-        raise UnsafeMemberError(f"The member {shown(text)} has a control character in its name.")
+        raise _to_rename(f"The member {shown(text)} has a control character in its name.")
     if "\\" in text or _DRIVE.match(text):
-        raise UnsafeMemberError(f"The member {shown(text)} has a backslash or a drive letter in its name.")
+        raise _to_rename(f"The member {shown(text)} has a backslash or a drive letter in its name.")
     return text
+
+
+def _to_rename(message: str) -> UnsafeMemberError:
+    return UnsafeMemberError(message, advice=_RENAME)
 
 
 def collision_key(path: str) -> str:
@@ -148,7 +158,9 @@ def check_replaced(raw: bytes) -> None:
         ForeignManifestError: It is the manifest's.
     """
     if not raw or b"\0" in raw:
-        raise UnsafeMemberError(f"A header has an empty name, or one with a NUL in it: {shown(raw)}.")
+        raise UnsafeMemberError(
+            f"A header has an empty name, or one with a NUL in it: {shown(raw)}.", advice=TarError.advice
+        )
     parts = posixpath.normpath(raw.decode("utf-8", "replace").replace("\\", "/")).split("/")
     if _is_manifest(collision_key("/".join(part for part in parts if part not in {"", ".."}))):
         raise ForeignManifestError(f"The name {shown(raw)} is the manifest's, to readers without extended headers.")
@@ -201,7 +213,7 @@ class Namespace:
         return path
 
     def _admit(self, path: str, key: str) -> None:
-        self._size_left -= len(path)
+        self._size_left -= len(path) if path.isascii() else len(path.encode())
         if self._size_left < 0:
             raise ArchiveTooLargeError(f"The members' names exceed their bound at {shown(path)}.")
         if _is_manifest(key):

@@ -4,13 +4,14 @@ The tar stream stays as it is, byte for byte; only its compression changes, to o
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from isal import isal_zlib
 
 from edgepack.package.deflating import AdaptiveDeflater
 from edgepack.package.inflate import InflateThread
 from edgepack.package.limits import DEFAULT_LIMITS, ArchiveLimits
-from edgepack.package.scan import ArchiveScan, FileEntry, Observer, read_blocks
+from edgepack.package.scan import ArchiveScan, FileEntry, Observer, read_blocks, scan_of
 from edgepack.package.source import Chunk
 from edgepack.package.tar_stream import TarReader
 
@@ -51,14 +52,5 @@ def repack(
     reader = TarReader(limits, files.append)
     framing = read_blocks(inflate, reader, files, observe, also=deflater.take)
     deflater.finish()
-    inflated = inflate.result
-    assert inflated is not None
-    return ArchiveScan(
-        files=tuple(files),
-        deflate_start=0,
-        deflate_end=size,
-        deflate_crc32=crc32,
-        crc32=inflated.crc32,
-        tar_size=inflated.size,
-        framing_sha256=framing,
-    )
+    found = scan_of(inflate, framing, files)
+    return replace(found, deflate_start=0, deflate_end=size, deflate_crc32=crc32, gzip_members=1)

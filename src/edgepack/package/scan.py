@@ -17,7 +17,7 @@ class Progress:
     """How far a scan has come.
 
     Attributes:
-        bytes_read: Compressed bytes taken from the source.
+        bytes_read: Bytes of the file read, of a package its prefix included.
         bytes_inflated: Inflated bytes parsed and hashed.
         files: Files completed.
     """
@@ -98,7 +98,7 @@ def scan_archive(
     files: list[FileEntry] = []
     inflate = InflateThread(chunks, limits)
     reader = TarReader(limits, files.append, contents)
-    return _result(inflate, read_blocks(inflate, reader, files, observe), files)
+    return scan_of(inflate, read_blocks(inflate, reader, files, observe), files)
 
 
 def scan_tail(
@@ -113,19 +113,19 @@ def scan_tail(
 
     Args:
         chunks: The bytes from the first one behind the prefix; iterated on another thread.
-        seed: CRC-32 and size of what the prefix inflates to, which the trailer covers too.
+        seed: CRC-32 and size of what the prefix inflates to, which the trailer covers too; and where `chunks` begins.
         files: Receives each file as it is completed, so that it is filled also when this raises.
         limits: Bounds against decompression bombs.
         observe: As for `scan_archive`.
 
     Returns:
-        The scan; offsets count from the first byte of `chunks`, `crc32` and `tar_size` leave the prefix out.
+        The scan; offsets are those in the file, `crc32` and `tar_size` leave the prefix out.
 
     Raises:
         ArtifactError: As for `scan_archive`.
     """
     inflate = InflateThread(chunks, limits, seed)
-    return _result(inflate, read_blocks(inflate, TarReader(limits, files.append), files, observe), files)
+    return scan_of(inflate, read_blocks(inflate, TarReader(limits, files.append), files, observe), files)
 
 
 def read_blocks(
@@ -159,7 +159,14 @@ def read_blocks(
     return reader.finish()
 
 
-def _result(inflate: InflateThread, framing: str, files: list[FileEntry]) -> ArchiveScan:
+def scan_of(inflate: InflateThread, framing: str, files: list[FileEntry]) -> ArchiveScan:
+    """What is known of an archive, after `read_blocks`.
+
+    Args:
+        inflate: The stream, exhausted.
+        framing: What `read_blocks` returned.
+        files: What it filled.
+    """
     inflated = inflate.result
     assert inflated is not None
     return ArchiveScan(

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Protocol
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,6 +41,18 @@ def key_hint(public_key: bytes) -> str:
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     return hashlib.sha256(pem).hexdigest()
+
+
+def pem_chain(certificates: Sequence[bytes]) -> tuple[str, ...]:
+    """Certificates as the manifest has them.
+
+    Args:
+        certificates: DER certificates.
+    """
+    return tuple(
+        x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM).decode("ascii")
+        for der in certificates
+    )
 
 
 def load_public_key(der: bytes) -> ec.EllipticCurvePublicKey:

@@ -13,15 +13,16 @@ class Source:
 
     Args:
         chunks: The stream.
+        position: Offset of its first byte in the file, where something else has read what stands before.
 
     Attributes:
-        position: Bytes taken so far: the offset in the stream of the next byte.
+        position: Offset in the file of the next byte.
     """
 
-    def __init__(self, chunks: Iterable[Chunk]) -> None:
+    def __init__(self, chunks: Iterable[Chunk], *, position: int = 0) -> None:
         self._chunks: Iterator[Chunk] = iter(chunks)
         self._current = memoryview(b"")
-        self.position = 0
+        self.position = position
 
     def at_end(self) -> bool:
         """Whether nothing is left."""
@@ -31,6 +32,12 @@ class Source:
                 return True
             self._current = memoryview(chunk)
         return False
+
+    def peek(self, size: int) -> bytes:
+        """The next bytes without taking them: `size` of them, or as many as are left."""
+        while len(self._current) < size and (chunk := next(self._chunks, None)) is not None:
+            self._current = memoryview(b"".join((self._current, chunk))) if self._current else memoryview(chunk)
+        return bytes(self._current[:size])
 
     def piece(self, size: int) -> memoryview:
         """The next bytes, at most `size` of them.

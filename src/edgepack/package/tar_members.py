@@ -128,7 +128,9 @@ class Members:
             raise
         except TarError as error:
             if self.headers == 0:
-                raise NotTarError(f"The gzip file does not hold a tar archive ({error.message}).") from None
+                raise NotTarError(
+                    f"The gzip file does not hold a tar archive ({error.message.removesuffix('.')})."
+                ) from None
             raise
         is_global = header.kind == PAX_GLOBAL
         if self._after_global and is_global:

@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from edgepack.errors import ArtifactError
+from edgepack.package.errors import NotPackagedError
 from edgepack.package.head import VerifiedHead, read_head
 from edgepack.package.limits import DEFAULT_LIMITS, MIB, ArchiveLimits
 from edgepack.package.manifest import ModelIdentity
@@ -90,7 +91,7 @@ def verify_package(
     try:
         head = read_head(source, trust=trust, now=now)
     except ArtifactError as error:
-        return Verdict(problems=(error.message,))
+        return Verdict(problems=(_told(error),))
     found: list[FileEntry] = []
     problems: tuple[str, ...]
     try:
@@ -105,6 +106,11 @@ def verify_package(
         signer=head.signer,
         signed_at=head.signed_at,
     )
+
+
+def _told(error: ArtifactError) -> str:
+    """What is wrong, and for another file what to do; the others' advice is the verdict itself: do not use it."""
+    return error.diagnostics() if isinstance(error, NotPackagedError) else error.message
 
 
 def _rest(source: Source) -> Iterator[memoryview]:
