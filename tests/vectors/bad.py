@@ -167,9 +167,9 @@ def _stated(signer: Signer) -> Iterator[Bad]:
     for name, change, says in STATEMENTS:
         step = next(step for words, step in steps.items() if words in says)
         yield Bad(f"stated-{_slug(name)}", step, says, forged(archive, signer, Forgery(statement=change)))
-    for name, alter in MANIFESTS:
+    for name, alter, says in MANIFESTS:
         package = forged(archive, signer, Forgery(manifest=alter))
-        yield Bad(f"altered-{_slug(name)}", 7, "not the one that was signed", package)
+        yield Bad(f"altered-{_slug(name)}", 7, says, package)
     facts: dict[str, Any] = {"deflate_crc32": 1, "tar_crc32": 1, "framing_sha256": "0" * 64}
     for member, value in facts.items():
         package = forged(archive, signer, Forgery(statement=covering(**{member: value})))

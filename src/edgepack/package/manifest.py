@@ -4,12 +4,13 @@ A closed schema: a member that this version does not know is refused, so that no
 """
 
 import re
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
 from edgepack.package.canonical import Encoded, canonical_json, is_made_of
 from edgepack.package.errors import IdentityError, ManifestError
+from edgepack.package.limits import CERTIFICATES_MAX
 from edgepack.package.tar_stream import FileEntry
 
 SCHEMA_VERSION = "1.0"
@@ -21,22 +22,24 @@ IDENTITY_TEXT_MAX = 255
 _IDENTITY_TEXT = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 """Neither control characters nor surrogates, which Python makes of arguments that are not UTF-8, and cannot write."""
 
-MODEL_NAME, MODEL_VERSION = "model_name", "model_version"
-COMPILATION_JOB_NAME, TARGET_DEVICE = "compilation_job_name", "target_device"
+IdentityText = Annotated[str, msgspec.Meta(max_length=IDENTITY_TEXT_MAX)]
+MetadataName = Literal["compilation_job_name", "model_name", "model_version", "target_device"]
+Metadata = dict[MetadataName, IdentityText]
+"""The manifest's `metadata` section. Closed like everything else, so that no untrusted one can be large."""
 
 
 class TargetPlatform(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """What the model was compiled for, in the words of the CreateCompilationJob API's `TargetPlatform`.
 
     Attributes:
-        accelerator: `INTEL_GRAPHICS`, `MALI`, `NVIDIA`, `NNA` or None.
-        arch: For example `X86_64` or `ARM64`.
-        os: `LINUX` or `ANDROID`.
+        accelerator: Of the target, or None.
+        arch: Its processor's architecture.
+        os: Its operating system.
     """
 
-    accelerator: str | None = None
-    arch: str
-    os: str
+    accelerator: Literal["INTEL_GRAPHICS", "MALI", "NVIDIA", "NNA"] | None = None
+    arch: Literal["X86_64", "X86", "ARM64", "ARM_EABI", "ARM_EABIHF"]
+    os: Literal["ANDROID", "LINUX"]
 
 
 class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,17 +59,17 @@ class ModelIdentity(msgspec.Struct, frozen=True, kw_only=True):
     target_device: str | None = None
     compilation_job_name: str | None = None
 
-    def metadata(self) -> dict[str, str]:
+    def metadata(self) -> Metadata:
         """The manifest's `metadata` section.
 
         Raises:
             IdentityError: A value is empty, too long, has control characters, or is no text that UTF-8 can write.
         """
-        values = {
-            COMPILATION_JOB_NAME: self.compilation_job_name,
-            MODEL_NAME: self.model_name,
-            MODEL_VERSION: self.model_version,
-            TARGET_DEVICE: self.target_device,
+        values: dict[MetadataName, str | None] = {
+            "compilation_job_name": self.compilation_job_name,
+            "model_name": self.model_name,
+            "model_version": self.model_version,
+            "target_device": self.target_device,
         }
         metadata = {name: value for name, value in values.items() if value is not None}
         for name, value in metadata.items():
@@ -83,9 +86,9 @@ class _Front(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     The platform comes behind it, so that it cannot be one of these: inherited fields are written first.
     """
 
-    certificate_chain: tuple[str, ...]
+    certificate_chain: Annotated[tuple[str, ...], msgspec.Meta(max_length=CERTIFICATES_MAX)]
     files: tuple[FileEntry, ...]
-    metadata: dict[str, str]
+    metadata: Metadata
     schema_version: str
 
 
@@ -95,7 +98,7 @@ class ManifestBody(_Front, frozen=True, forbid_unknown_fields=True, omit_default
     Attributes:
         certificate_chain: PEM certificates, the signing one first, the root last; empty for a bare key.
         files: Every regular file, in archive order.
-        metadata: `model_name`, `model_version` and optional further texts.
+        metadata: `model_name`, `model_version`, and optionally the other names of `MetadataName`.
         schema_version: `SCHEMA_VERSION`.
         target_platform: As in `ModelIdentity`.
     """
@@ -108,14 +111,14 @@ class ManifestBody(_Front, frozen=True, forbid_unknown_fields=True, omit_default
         Raises:
             ManifestError: The metadata lacks the model's name or version.
         """
-        if MODEL_NAME not in self.metadata or MODEL_VERSION not in self.metadata:
+        if "model_name" not in self.metadata or "model_version" not in self.metadata:
             raise ManifestError("The manifest's metadata lacks the model's name or version.")
         return ModelIdentity(
-            model_name=self.metadata[MODEL_NAME],
-            model_version=self.metadata[MODEL_VERSION],
+            model_name=self.metadata["model_name"],
+            model_version=self.metadata["model_version"],
             target_platform=self.target_platform,
-            target_device=self.metadata.get(TARGET_DEVICE),
-            compilation_job_name=self.metadata.get(COMPILATION_JOB_NAME),
+            target_device=self.metadata.get("target_device"),
+            compilation_job_name=self.metadata.get("compilation_job_name"),
         )
 
     def signed_with(self, bundle: bytes) -> "Manifest":
@@ -184,7 +187,7 @@ def decode_manifest(data: Encoded) -> Manifest:
     """Parse a manifest and require the canonical spelling.
 
     Raises:
-        ManifestError: It is not JSON of the schema, of another version, or spelt otherwise.
+        ManifestError: It is not JSON of the schema, of another version, spelt otherwise, or names no model.
     """
     manifest = _decoded(data, Manifest)
     if manifest.schema_version != SCHEMA_VERSION:
@@ -194,6 +197,10 @@ def decode_manifest(data: Encoded) -> Manifest:
         )
     if not is_made_of(data, *_spelling(manifest)):
         raise ManifestError("The manifest is not in canonical form.")
+    try:
+        manifest.identity().metadata()
+    except IdentityError as error:
+        raise ManifestError(f"The manifest's metadata is not that of a model. {error.message}") from None
     return manifest
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from edgepack.package.canonical import canonical_json, is_made_of
 from edgepack.package.errors import SignatureError
-from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, TargetPlatform
+from edgepack.package.manifest import SCHEMA_VERSION, ManifestBody, Metadata, TargetPlatform
 from edgepack.package.names import MANIFEST_NAME
 from edgepack.package.scan import ArchiveScan, FileEntry
 
@@ -65,7 +65,7 @@ class Coverage(ClosedStruct, frozen=True, kw_only=True):
     deflate_size: int
     framing_sha256: str
     manifest_sha256: str
-    metadata: dict[str, str]
+    metadata: Metadata
     schema_version: str
     signed_at: str
     tar_crc32: int
@@ -160,7 +160,7 @@ def build_statement(scan: ArchiveScan, body: ManifestBody, signed_at: datetime) 
                 deflate_size=scan.deflate_size,
                 framing_sha256=scan.framing_sha256,
                 manifest_sha256=hashlib.sha256(canonical_json(body)).hexdigest(),
-                metadata=dict(body.metadata),
+                metadata=body.metadata,
                 schema_version=SCHEMA_VERSION,
                 signed_at=format_time(signed_at),
                 tar_crc32=scan.crc32,
