@@ -88,7 +88,9 @@ def _print(package: str, verdict: "Verdict") -> None:
         _print_table(verdict)
     else:
         sys.stdout.writelines(
-            f"{_word(ok=file.ok)}  {file.sha256}  {printable(file.path)}{_because(file.problem)}\n"
+            f"ok  {file.sha256}  {printable(file.path)}\n"
+            if file.problem is None
+            else f"WRONG  {file.sha256}  {printable(file.path)} ({printable(file.problem)})\n"
             for file in verdict.files
         )
     with noting():
@@ -106,17 +108,10 @@ def _print_table(verdict: "Verdict") -> None:
     table.columns[0].overflow, table.columns[1].justify = "fold", "right"
     table.columns[2].no_wrap = True
     for file in verdict.files:
-        word = Text(_word(ok=file.ok) + _because(file.problem), style="green" if file.ok else "bold red")
+        problem = file.problem
+        word = Text("ok", "green") if problem is None else Text(f"WRONG ({printable(problem)})", "bold red")
         table.add_row(Text(printable(file.path)), str(file.size), Text(file.sha256), word)
     Console().print(table)
-
-
-def _word(*, ok: bool) -> str:
-    return "ok" if ok else "WRONG"
-
-
-def _because(problem: str | None) -> str:
-    return f" ({printable(problem)})" if problem else ""
 
 
 def _summary(package: str, verdict: "Verdict") -> str:

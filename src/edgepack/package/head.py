@@ -1,16 +1,21 @@
 """The first bytes of a package: gzip header and manifest, in the one form there is."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
 from edgepack.package import gzip_format
 from edgepack.package.bundle import OpenedBundle, open_bundle
-from edgepack.package.canonical import canonical_json
 from edgepack.package.entry import check_entry, content_of, entry_crc32, read_entry
 from edgepack.package.errors import ManifestError, SignatureError
 from edgepack.package.inflate import Seed
-from edgepack.package.manifest import Manifest, ManifestBody, ModelIdentity, decode_manifest, signature_in
+from edgepack.package.manifest import (
+    Manifest,
+    ManifestBody,
+    ModelIdentity,
+    body_sha256,
+    decode_manifest,
+    signature_in,
+)
 from edgepack.package.signature import pem_chain, verifies
 from edgepack.package.source import Source
 from edgepack.package.statement import Coverage, check_resources
@@ -84,11 +89,11 @@ def read_head(source: Source, *, trust: TrustRoots, now: datetime) -> VerifiedHe
     key, signer = trust.check(opened.bundle, now=now)
     if not verifies(key, opened.bundle.signature, opened.bundle.message):
         raise SignatureError("The signature is not the signer's.")
-    manifest = decode_manifest(content_of(opened.entry)).body()
-    _check_agreement(manifest, opened.bundle)
+    manifest = decode_manifest(content_of(opened.entry))
+    _check_agreement(manifest, body_sha256(content_of(opened.entry), manifest), opened.bundle)
     return VerifiedHead(
         seed=Seed(crc32=entry_crc32(opened.entry), size=len(opened.entry), position=source.position),
-        manifest=manifest,
+        manifest=manifest.body(),
         identity=manifest.identity(),
         coverage=opened.bundle.statement.predicate.edgepack,
         signature=opened.bundle.signature,
@@ -131,11 +136,11 @@ def _open_head(source: Source) -> _OpenedHead:
     return _OpenedHead(entry, bundle, signed_at, package_size)
 
 
-def _check_agreement(manifest: ManifestBody, bundle: OpenedBundle) -> None:
+def _check_agreement(manifest: Manifest, manifest_sha256: str, bundle: OpenedBundle) -> None:
     """The manifest says nothing that was not signed, and nothing that was signed is missing from it."""
     statement = bundle.statement
     coverage = statement.predicate.edgepack
-    if hashlib.sha256(canonical_json(manifest)).hexdigest() != coverage.manifest_sha256:
+    if manifest_sha256 != coverage.manifest_sha256:
         raise SignatureError("The manifest is not the one that was signed.")
     if manifest.certificate_chain != pem_chain(bundle.certificates):
         raise SignatureError("The manifest's certificate chain is not the signature's.")

@@ -3,6 +3,7 @@
 A closed schema: a member that this version does not know is refused, so that nothing in it goes unseen.
 """
 
+import hashlib
 import re
 from typing import Annotated, Literal, TypeVar
 
@@ -170,6 +171,8 @@ class _Signed(msgspec.Struct):
 
 _Shape = TypeVar("_Shape", _Signed, Manifest)
 
+_SIGNATURE_KEY = b',"signature":'
+
 
 def signature_in(manifest_json: Encoded) -> msgspec.Raw:
     """The signature bundle in a manifest, as a view on it. The rest is passed over, and may be of any schema.
@@ -206,9 +209,27 @@ def decode_manifest(data: Encoded) -> Manifest:
 
 def _spelling(manifest: Manifest) -> tuple[Encoded, ...]:
     """The manifest's canonical form in pieces, one of them the signature as it is: that is more than half of it."""
-    body, platform = memoryview(canonical_json(manifest.body())), manifest.target_platform
-    behind = b"}" if platform is None else b',"target_platform":' + canonical_json(platform) + b"}"
-    return body[: -len(behind)], b',"signature":', manifest.signature, behind
+    body, behind = memoryview(canonical_json(manifest.body())), _behind_signature(manifest)
+    return body[: -len(behind)], _SIGNATURE_KEY, manifest.signature, behind
+
+
+def _behind_signature(manifest: Manifest) -> bytes:
+    platform = manifest.target_platform
+    return b"}" if platform is None else b',"target_platform":' + canonical_json(platform) + b"}"
+
+
+def body_sha256(data: Encoded, manifest: Manifest) -> str:
+    """Hex SHA-256 of the unsigned manifest: of the manifest's own bytes without the signature.
+
+    Args:
+        data: The manifest's JSON, of which `decode_manifest` made the manifest: so it is canonical.
+        manifest: The manifest.
+    """
+    whole, behind = memoryview(data), _behind_signature(manifest)
+    front = len(whole) - len(behind) - len(memoryview(manifest.signature)) - len(_SIGNATURE_KEY)
+    digest = hashlib.sha256(whole[:front])
+    digest.update(behind)
+    return digest.hexdigest()
 
 
 def _decoded(data: Encoded, shape: type[_Shape]) -> _Shape:
