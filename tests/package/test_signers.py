@@ -294,6 +294,16 @@ def signature_of(r: int, s: int) -> str:
             ),
             "schema",
         ),
+        (
+            lambda it: it["verificationMaterial"]["x509CertificateChain"].update(
+                certificates=[{"rawBytes": ""}] * 100_000
+            ),
+            "more than 1048576 bytes",
+        ),
+        (
+            lambda it: it["verificationMaterial"]["x509CertificateChain"]["certificates"][0].update(more=1),
+            "certificate chain does not follow its schema",
+        ),
         (lambda it: it["dsseEnvelope"].update(payload="e30="), "signed statement does not follow"),
         (lambda it: it["dsseEnvelope"].update(payload=""), "signed statement does not follow"),
         (lambda it: it.update(more=1), "schema"),

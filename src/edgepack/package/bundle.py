@@ -7,7 +7,7 @@ import msgspec
 
 from edgepack.package.canonical import Encoded, canonical_json, is_made_of
 from edgepack.package.errors import SignatureError, SigningError
-from edgepack.package.limits import CERTIFICATES_MAX
+from edgepack.package.limits import CERTIFICATES_MAX, CHAIN_SIZE_MAX
 from edgepack.package.signature import Signer, key_hint, load_public_key, low_s, verifies
 from edgepack.package.statement import ClosedStruct, Statement, check_statement
 
@@ -38,10 +38,14 @@ class RawCertificate(ClosedStruct, frozen=True, kw_only=True):
     rawBytes: bytes  # noqa: N815 - sigstore's spelling
 
 
-class CertificateChain(ClosedStruct, frozen=True, kw_only=True):
-    """Signing certificate first, root last."""
+Certificates = Annotated[tuple[RawCertificate, ...], msgspec.Meta(max_length=CERTIFICATES_MAX)]
+"""Signing certificate first, root last."""
 
-    certificates: Annotated[tuple[RawCertificate, ...], msgspec.Meta(max_length=CERTIFICATES_MAX)]
+
+class CertificateChain(ClosedStruct, frozen=True, kw_only=True):
+    """The `Certificates` as JSON: their bytes are counted before anything is made of them."""
+
+    certificates: msgspec.Raw
 
 
 class PublicKeyHint(ClosedStruct, frozen=True, kw_only=True):
@@ -137,8 +141,9 @@ def _signature(signer: Signer, message: bytes) -> bytes:
 def _material(signer: Signer) -> VerificationMaterial:
     if not signer.certificate_chain:
         return VerificationMaterial(publicKey=PublicKeyHint(hint=key_hint(signer.public_key)), tlogEntries=())
-    certificates = tuple(RawCertificate(rawBytes=der) for der in signer.certificate_chain)
-    return VerificationMaterial(tlogEntries=(), x509CertificateChain=CertificateChain(certificates=certificates))
+    certificates = canonical_json([RawCertificate(rawBytes=der) for der in signer.certificate_chain])
+    chain = CertificateChain(certificates=msgspec.Raw(certificates))
+    return VerificationMaterial(tlogEntries=(), x509CertificateChain=chain)
 
 
 def open_bundle(data: Encoded) -> OpenedBundle:
@@ -156,10 +161,6 @@ def open_bundle(data: Encoded) -> OpenedBundle:
     check_statement(statement)
     if (material.publicKey is None) == (material.x509CertificateChain is None):
         raise SignatureError("The signature bundle must name either a certificate chain or a key.")
-    chain = material.x509CertificateChain
-    certificates = tuple(raw.rawBytes for raw in chain.certificates) if chain else ()
-    if chain and not certificates:
-        raise SignatureError("The signature bundle's certificate chain is empty.")
     signature = envelope.signatures[0].sig
     try:
         canonical = low_s(signature) == signature
@@ -171,12 +172,21 @@ def open_bundle(data: Encoded) -> OpenedBundle:
         statement=statement,
         message=message,
         signature=signature,
-        certificates=certificates,
+        certificates=_certificates(material.x509CertificateChain) if material.x509CertificateChain else (),
         hint=material.publicKey.hint if material.publicKey else None,
     )
 
 
-_Decoded = TypeVar("_Decoded", Bundle, Statement)
+def _certificates(chain: CertificateChain) -> tuple[bytes, ...]:
+    if len(memoryview(chain.certificates)) > CHAIN_SIZE_MAX:
+        raise SignatureError(f"The signature bundle's certificate chain has more than {CHAIN_SIZE_MAX} bytes.")
+    certificates = _decoded(chain.certificates, Certificates, "signature bundle's certificate chain")
+    if not certificates:
+        raise SignatureError("The signature bundle's certificate chain is empty.")
+    return tuple(certificate.rawBytes for certificate in certificates)
+
+
+_Decoded = TypeVar("_Decoded", Bundle, Statement, Certificates)
 
 
 def _decoded(data: Encoded, shape: type[_Decoded], what: str) -> _Decoded:

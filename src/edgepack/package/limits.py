@@ -44,6 +44,10 @@ MANIFEST_SIZE_MAX = 256 * MIB
 CERTIFICATES_MAX = 8
 """Certificates of a chain that are read at all; edgepack's own have two."""
 
+CHAIN_SIZE_MAX = 1 * MIB
+"""Bytes of a bundle's certificates, as JSON: before trust is asked, nothing shall be made of millions of empty ones. A
+certificate has some kilobytes, with post-quantum signatures tens."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArchiveLimits:
