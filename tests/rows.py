@@ -49,8 +49,8 @@ def compilation_row(name: str, *, account_id: str = "000000000000", **changes: A
         "arn": f"arn:aws:sagemaker:us-east-1:{account_id}:compilation-job/{name}",
         "status": "STARTING",
         "request": b'{"CompilationJobName":"c","RoleArn":"arn:aws:iam::000000000000:role/r",'
-        b'"InputConfig":{"S3Uri":"s3://b/in/model.tar.gz","Framework":"ONNX"},'
-        b'"OutputConfig":{"S3OutputLocation":"s3://b/compiled","TargetDevice":"ml_c5"},"StoppingCondition":{}}',
+        b'"InputConfig":{"S3Uri":"s3://models/in/model.tar.gz","Framework":"ONNX"},'
+        b'"OutputConfig":{"S3OutputLocation":"s3://models/compiled","TargetDevice":"ml_c5"},"StoppingCondition":{}}',
         "created_at": 1_000_000,
         "modified_at": 1_500_000,
         "workflow_id": f"w-{account_id}-{name}",

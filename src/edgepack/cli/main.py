@@ -18,6 +18,7 @@ COMMANDS = {
     "package": ("edgepack.cli.package", "package_command", "Package and sign a compiled model, with no server."),
     "verify": ("edgepack.cli.verify", "verify_command", "Verify a package, offline."),
     "inspect": ("edgepack.cli.inspect", "inspect_command", "Show what a package says of itself, unverified."),
+    "prune": ("edgepack.cli.prune", "prune_command", "Forget jobs that ended long ago; deletes nothing they wrote."),
     "keys": ("edgepack.cli.keys", "keys_group", "Show and export signing keys' public parts."),
 }
 """Name, module, attribute, one line of help (here, so that listing the commands imports none of them)."""

@@ -176,6 +176,34 @@ class JobTable(Generic[Job]):
         removal = sa.delete(self.table).where(self.table.c.id == job_id, self.table.c.status.in_(expected))
         return connection.execute(removal).rowcount == 1
 
+    def accounts(self, connection: Connection) -> list[str]:
+        """The accounts that have jobs."""
+        return list(connection.execute(sa.select(self.table.c.account_id).distinct()).scalars())
+
+    def unchanged_since(
+        self, connection: Connection, account_id: str, *, before: int, statuses: Collection[str], limit: int
+    ) -> list[Job]:
+        """Some of the account's jobs that are in one of the statuses and were last changed before a time.
+
+        Args:
+            connection: A connection.
+            account_id: Whose.
+            before: Microseconds since the epoch.
+            statuses: The statuses.
+            limit: Jobs at most, the oldest first.
+        """
+        row = self.table.c
+        query = sa.select(self.table).where(
+            row.account_id == account_id, row.modified_at < before, row.status.in_(statuses)
+        )
+        return self.records(connection.execute(query.order_by(row.modified_at).limit(limit)).mappings().all())
+
+    def count_unchanged_since(self, connection: Connection, *, before: int, statuses: Collection[str]) -> int:
+        """How many jobs of all accounts that are."""
+        row = self.table.c
+        query = sa.select(sa.func.count()).where(row.modified_at < before, row.status.in_(statuses))
+        return connection.execute(query).scalar_one()
+
     def records(self, rows: Collection[RowMapping]) -> list[Job]:
         """The records of rows that a listing read."""
         return [self._read(row) for row in rows]

@@ -42,3 +42,9 @@ def holder(connection: Connection, place: str) -> str | None:
 def set_holder(connection: Connection, place: str, holder_arn: str | None) -> None:
     """Another job's result stands there from now on, or none."""
     connection.execute(sa.update(outputs).where(_AT).values(holder_arn=holder_arn), {"at": place})
+
+
+def forget(connection: Connection, place: str, holder_arn: str) -> None:
+    """Forget a place whose holder is forgotten, unless another job writes there or has written there since."""
+    no_others = (_AT, outputs.c.holder_arn == holder_arn, outputs.c.writer_arn.is_(None))
+    connection.execute(sa.delete(outputs).where(*no_others), {"at": place})
