@@ -15,7 +15,7 @@ RUN_BENCHMARK := PYTHONPATH=tests $(BIN)/python benchmarks
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check unit format bench bench-quick bench-memory lock docs fuzz clean
+.PHONY: help install demo test check unit format bench bench-quick bench-memory bench-scale lock docs fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -83,6 +83,9 @@ bench-quick: $(READY) $(PEERS) ## the same with small models and fewer rounds: a
 
 bench-memory: $(READY) $(PLOTS) ## of these, only memory, up to 8 GB (on 17 GB of disk) and 200,000 files; draws it
 	@$(RUN_BENCHMARK)/memory.py
+
+bench-scale: $(READY) ## Describe and every form of List with up to a million jobs, on SQLite and PostgreSQL
+	@$(RUN_BENCHMARK)/scale.py
 
 fuzz: $(FUZZER) ## look for archives and packages that break the reader and the verifier, FUZZ_SECONDS (60) each
 	@mkdir -p .fuzz/archive .fuzz/package
