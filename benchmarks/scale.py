@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from describe_inputs import ACCOUNT, REGION
 from edgepack.contract.edge_packaging_jobs import DescribeEdgePackagingJobRequest, ListEdgePackagingJobsRequest
 from edgepack.database.engine import Database
 from edgepack.database.migrate import upgrade
@@ -29,7 +30,7 @@ from edgepack.service.context import Context
 from edgepack.service.registry import build_operations
 from postgres import POSTGRES, SQLITE, running_postgres
 from reporting import goal_line, heading, machine, say
-from scale_inputs import ACCOUNT, MINUTE, fill, name_of
+from scale_inputs import MINUTE, fill, name_of
 
 SIZES, QUICK_SIZES = (1_000, 100_000, 1_000_000), (1_000, 10_000)
 CALLS = 100
@@ -38,7 +39,7 @@ CALLS = 100
 DESCRIBE_GOAL, LIST_GOAL = 1.5, 3.0
 """Time with the most jobs over that with the fewest, at most."""
 
-CALLER = Caller(ACCOUNT, "us-east-1", f"arn:aws:iam::{ACCOUNT}:user/admin", "AIDA", "AKIA")
+CALLER = Caller(ACCOUNT, REGION, f"arn:aws:iam::{ACCOUNT}:user/admin", "AIDA", "AKIA")
 DESCRIBE = "Describe"
 PAGES_BEFORE = 2
 

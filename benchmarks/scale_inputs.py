@@ -6,24 +6,18 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from describe_inputs import ACCOUNT, COMPILED, REGION, ROLE
 from edgepack.contract.arns import edge_packaging_job_arn
 from edgepack.contract.edge_packaging_jobs import EdgeOutputConfig
 from edgepack.database import schema
 from edgepack.database.edge_packaging_jobs import answer
 from edgepack.database.engine import Database
-from edgepack.database.records import MICROSECONDS, CompiledModel, EdgePackagingJob
+from edgepack.database.records import MICROSECONDS, EdgePackagingJob
 
-ACCOUNT, REGION = "000000000000", "us-east-1"
 BATCH = 5_000
 MINUTE = 100
 """Jobs created in one minute."""
 
-COMPILED = CompiledModel(
-    artifact_uri="s3://models/compiled/model-rasp4b.tar.gz",
-    artifact_etag=None,
-    target_device="rasp4b",
-    target_platform=None,
-)
 OUTPUT = EdgeOutputConfig(s3_output_location="s3://models/packaged/")
 SIGNATURE = "s" * 3_000
 """As long as a signature bundle of a few files."""
@@ -65,7 +59,7 @@ def _row(number: int) -> dict[str, Any]:
         "compiled_model": msgspec.json.encode(COMPILED),
         "model_name": f"model-{number * 31 % 1000:03}",
         "model_version": "1.0",
-        "role_arn": f"arn:aws:iam::{ACCOUNT}:role/SageMakerEdge",
+        "role_arn": ROLE,
         "output_config": msgspec.json.encode(OUTPUT),
         "resource_key": None,
         "output_bucket": "models",

@@ -1,7 +1,7 @@
 """What all tests share: a clean environment, and one real server per test process for those that need it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,10 +42,19 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return postgres.new_database()
 
 
-@pytest.fixture(params=DATABASES)
-def server_database(request: pytest.FixtureRequest) -> str | None:
+@pytest.fixture(scope="session", params=DATABASES)
+def new_server_database(request: pytest.FixtureRequest) -> Callable[[], str | None]:
     """What a server of a test's own is told of its database: nothing, or the URL of a new one on PostgreSQL."""
-    return None if request.param == SQLITE else request.getfixturevalue("postgres").new_database()
+    if request.param == SQLITE:
+        return lambda: None
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    return postgres.new_database
+
+
+@pytest.fixture
+def server_database(new_server_database: Callable[[], str | None]) -> str | None:
+    """The same, for the one server of a test."""
+    return new_server_database()
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from models import tar_gz
+
 EDGEPACK = str(Path(sys.executable).with_name("edgepack"))
 
 
@@ -25,6 +27,21 @@ def edgepack(*arguments: str | Path, code: int = 0, folder: Path, stdin: bytes |
     )
     assert done.returncode == code, (done.stdout, done.stderr)
     return Ran(done.stdout.decode(), done.stderr.decode())
+
+
+def make_example(folder: Path, files: dict[str, bytes], *, data: str = "edgepack-data") -> Path:
+    """Put a model, its package and the certificate to trust into a folder; the folder.
+
+    Args:
+        folder: The folder.
+        files: The model's.
+        data: The data folder in it, with the signing keys.
+    """
+    (folder / "model.tar.gz").write_bytes(tar_gz(files))
+    package = ("package", "model.tar.gz", "--name", "model", "--version", "1.0", "--data", data)
+    edgepack(*package, "--out", "package.tar.gz", folder=folder)
+    edgepack("keys", "export-trust", "--data", data, "--out", "root.pem", folder=folder)
+    return folder
 
 
 def on_terminal(folder: Path, *arguments: str, code: int = 0) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.running import EDGEPACK, edgepack
+from cli.running import EDGEPACK, make_example
 from models import tar_gz
 
 PACKAGE = ("package", "--name", "model", "--version", "1.0", "--data", "keys")
@@ -25,11 +25,7 @@ MIB = 1024 * 1024
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model and its package, larger than what a pipe holds, and what verifies it."""
-    folder = tmp_path_factory.mktemp("example")
-    (folder / "model.tar.gz").write_bytes(tar_gz({"weights": os.urandom(MIB)}))
-    edgepack(*PACKAGE, "model.tar.gz", "--out", "package.tar.gz", folder=folder)
-    edgepack("keys", "export-trust", "--data", "keys", "--out", "root.pem", folder=folder)
-    return folder
+    return make_example(tmp_path_factory.mktemp("example"), {"weights": os.urandom(MIB)}, data="keys")
 
 
 @pytest.fixture

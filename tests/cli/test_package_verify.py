@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.running import EDGEPACK, Ran, edgepack, on_terminal
+from cli.running import EDGEPACK, Ran, edgepack, make_example, on_terminal
 from models import tar_gz
 
 FILES = {
@@ -39,11 +39,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model, its package and the certificate to trust."""
-    folder = tmp_path_factory.mktemp("example")
-    (folder / "model.tar.gz").write_bytes(tar_gz(FILES))
-    pack(folder)
-    edgepack("keys", "export-trust", "--out", "root.pem", folder=folder)
-    return folder
+    return make_example(tmp_path_factory.mktemp("example"), FILES)
 
 
 @pytest.fixture

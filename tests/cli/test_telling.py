@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from cli.running import EDGEPACK, edgepack, on_terminal
+from cli.running import EDGEPACK, edgepack, make_example, on_terminal
 from edgepack.cli.terminal import TABLE_COLUMNS_MIN
 from models import tar_gz
 from package.making import SIGNS, holder
@@ -24,11 +24,8 @@ FORGED = "x: verified. resnet 1.0, 3 files, signed 2026-01-01 00:00:00 UTC\n\x1b
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("example")
-    (folder / "model.tar.gz").write_bytes(tar_gz({"compiled.so": b"\x7fELF", "labels.txt": b"cat\n"}))
-    edgepack(*PACK, "model.tar.gz", "--out", "package.tar.gz", folder=folder)
-    edgepack("keys", "export-trust", "--out", "root.pem", folder=folder)
-    return folder
+    files = {"compiled.so": b"\x7fELF", "labels.txt": b"cat\n"}
+    return make_example(tmp_path_factory.mktemp("example"), files)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from driving import (
 )
 from harness import FINAL, RunningServer, start_server, wait_for
 from models import compiled_archive, onnx_archive, tar_gz
-from postgres import DATABASES, SQLITE
 
 pytestmark = pytest.mark.server
 
@@ -35,11 +34,13 @@ LARGE = 192 << 20
 RUNNING = frozenset({"INPROGRESS", "COMPLETED", "FAILED"})
 
 
-@pytest.fixture(scope="module", params=DATABASES)
-def own_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+@pytest.fixture(scope="module")
+def own_server(
+    new_server_database: Callable[[], str | None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
     """A server whose workers may be killed."""
-    database = None if request.param == SQLITE else request.getfixturevalue("postgres").new_database()
-    running = start_server(tmp_path_factory.mktemp("stopping") / "data", "--workers", "1", database=database)
+    folder = tmp_path_factory.mktemp("stopping")
+    running = start_server(folder / "data", "--workers", "1", database=new_server_database())
     yield running
     running.stop()
 

@@ -1,14 +1,13 @@
 """Packages taken apart, certificates of every kind, and statements that say what no honest signer says."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edgepack.keys.signing import FileSigner
@@ -17,7 +16,7 @@ from edgepack.package.assembly import PackageFrame, frame_package
 from edgepack.package.entry import manifest_entry, prefix_pieces
 from edgepack.package.manifest import SCHEMA_VERSION, Manifest, ManifestBody, ModelIdentity
 from edgepack.package.scan import ArchiveScan, scan_archive
-from edgepack.package.signature import Signer
+from edgepack.package.signature import Signer, pem_chain
 from edgepack.package.statement import Statement
 from package.conftest import IDENTITY, NOW
 from package.splicing import spliced
@@ -142,8 +141,3 @@ def forged(archive: bytes, signer: Signer, forgery: Forgery) -> bytes:
         + archive[honest.deflate_start : honest.deflate_end]
         + assembly.package_trailer(entry, honest.crc32, honest.tar_size)
     )
-
-
-def pem_chain(chain: Sequence[bytes]) -> tuple[str, ...]:
-    """DER certificates as the manifest has them."""
-    return tuple(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM).decode() for der in chain)

@@ -22,7 +22,7 @@ from edgepack.package.bundle import open_bundle
 from edgepack.package.canonical import canonical_json
 from edgepack.package.limits import CERTIFICATES_MAX
 from edgepack.package.manifest import Manifest
-from edgepack.package.signature import P256_ORDER, Signer
+from edgepack.package.signature import P256_ORDER, Signer, pem_chain
 from edgepack.package.trust import CLOCK_SKEW, TrustRoots
 from edgepack.package.verification import Verdict, verify_package
 from models import tar_gz
@@ -39,7 +39,6 @@ from package.making import (
     framed,
     holder,
     package_of,
-    pem_chain,
     usage,
 )
 

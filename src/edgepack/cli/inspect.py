@@ -12,7 +12,7 @@ import click
 
 from edgepack.cli.leaving import unwind_on_signals
 from edgepack.cli.streams import FileAccessError, chunks_of, name_of, opened, path_shown, size_of
-from edgepack.cli.terminal import NotToldError, printable, table_of, telling
+from edgepack.cli.terminal import NotToldError, files_table, printable, table_of, telling
 
 if TYPE_CHECKING:
     from edgepack.package.claims import CertificateClaims
@@ -123,9 +123,7 @@ def _print_tables(claims: Claims) -> None:
     about.columns[1].overflow = "fold"
     for name, value in _facts(claims):
         about.add_row(name, Text(printable(value)))
-    listing = Table("file", "bytes", "SHA-256")
-    listing.columns[0].overflow, listing.columns[1].justify = "fold", "right"
-    listing.columns[2].no_wrap = True
+    listing = files_table()
     for file in claims.head.manifest.files:
         listing.add_row(Text(printable(file.path)), str(file.size), Text(printable(file.sha256)))
     Console().print(about, listing)

@@ -14,7 +14,7 @@ import click
 
 from edgepack.cli.leaving import unwind_on_signals
 from edgepack.cli.options import DATA
-from edgepack.cli.signers import check_signer, identity_of, signer_for
+from edgepack.cli.signers import identity_of, signer_for
 from edgepack.cli.streams import (
     COPY_SIZE,
     PIPE,
@@ -96,10 +96,8 @@ def package_file(
 
     Raises:
         ArtifactError: The artifact is not acceptable. No package was left.
-        SigningKeyError: The signer's certificates are not. No package was left.
         StateError: A file could not be read or written. No package was left.
     """
-    check_signer(signer, signed_at)
     sign = _Signing(identity, signer, signed_at)
     with ExitStack() as stack:
         output = stack.enter_context(replacing(target) if target else standard_output())

@@ -12,7 +12,6 @@ from edgepack.cli.terminal import telling
 
 _AGE = re.compile(r"([0-9]{1,6})([dh])", re.ASCII)
 _SECONDS = {"d": 86_400, "h": 3_600}
-MICROSECONDS = 1_000_000
 
 
 @click.command("prune")
@@ -28,6 +27,7 @@ def prune_command(data: str | None, database: str | None, *, older_than: str, dr
     """
     from edgepack.database.engine import Database
     from edgepack.database.migrate import upgrade
+    from edgepack.database.records import MICROSECONDS
     from edgepack.jobs.pruning import prune
 
     before = time.time() - _seconds(older_than)

@@ -25,31 +25,25 @@ def signer_for(key: str | None, data: str | None, now: datetime) -> "FileSigner"
 
     Raises:
         click.BadParameter: The key file does not serve, or its certificates do not: a usage error.
-        SigningKeyError: The data folder's keys do not serve.
+        SigningKeyError: The data folder's keys do not serve, or a package that they sign now would be refused.
         StateError: The data folder cannot be written.
     """
     from edgepack.keys.signing import SigningKeyError, ensure_signing_keys, signer_from_key_file
 
     if key is None:
-        return ensure_signing_keys(read_settings({"data": data}).data_folder, now=now, made=_tell_of_new_keys)
+        signer = ensure_signing_keys(read_settings({"data": data}).data_folder, now=now, made=_tell_of_new_keys)
+        _check(signer, now)
+        return signer
     try:
         signer = signer_from_key_file(Path(key))
-        check_signer(signer, now)
+        _check(signer, now)
     except SigningKeyError as error:
         raise click.BadParameter(error.diagnostics(), param_hint="--key") from None
     return signer
 
 
-def check_signer(signer: "FileSigner", at: datetime) -> None:
-    """Refuse to make a package that no verifier would take, as from certificates of the wrong kind.
-
-    Args:
-        signer: Who is to sign.
-        at: When, aware.
-
-    Raises:
-        SigningKeyError: Signed then, by this signer, it would be refused.
-    """
+def _check(signer: "FileSigner", at: datetime) -> None:
+    """Refuse to make a package that no verifier would take, as from certificates of the wrong kind."""
     from cryptography.x509 import load_der_x509_certificate
 
     from edgepack.keys.signing import CERTIFICATE_ADVICE, SigningKeyError
@@ -67,16 +61,14 @@ def check_signer(signer: "FileSigner", at: datetime) -> None:
 
 def identity_of(signer: "FileSigner") -> "SignerIdentity":
     """Who verifiers will say has signed."""
-    from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.x509 import load_der_x509_certificate
 
     from edgepack.package.signature import key_hint
     from edgepack.package.trust import SignerIdentity
 
     if not signer.certificate_chain:
-        return SignerIdentity("public key", key_hint(signer.public_key))
-    certificate = load_der_x509_certificate(signer.certificate_chain[0])
-    return SignerIdentity(certificate.subject.rfc4514_string(), certificate.fingerprint(SHA256()).hex())
+        return SignerIdentity.of_key(key_hint(signer.public_key))
+    return SignerIdentity.of_certificate(load_der_x509_certificate(signer.certificate_chain[0]))
 
 
 def _tell_of_new_keys(data: Path) -> None:

@@ -13,6 +13,8 @@ import click
 from edgepack.errors import StateError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgepack.package.scan import Progress
     from edgepack.package.trust import SignerIdentity
 
@@ -108,6 +110,16 @@ def table_of(count: int) -> bool:
     """Whether so many files are shown as a table: on a terminal that is wide enough, unless they are too many."""
     wide = sys.stdout.isatty() and shutil.get_terminal_size().columns >= TABLE_COLUMNS_MIN
     return wide and count <= TABLE_FILES_MAX
+
+
+def files_table(*more: str) -> "Table":
+    """A table for files and their digests, which stay in one piece, with further columns."""
+    from rich.table import Table
+
+    table = Table("file", "bytes", "SHA-256", *more)
+    table.columns[0].overflow, table.columns[1].justify = "fold", "right"
+    table.columns[2].no_wrap = True
+    return table
 
 
 def _discard(stream: TextIO) -> None:

@@ -11,7 +11,16 @@ import click
 
 from edgepack.cli.leaving import unwind_on_signals
 from edgepack.cli.streams import FileAccessError, chunks_of, files, opened, path_shown, size_of
-from edgepack.cli.terminal import NotToldError, noting, printable, reporting, signer_shown, table_of, telling
+from edgepack.cli.terminal import (
+    NotToldError,
+    files_table,
+    noting,
+    printable,
+    reporting,
+    signer_shown,
+    table_of,
+    telling,
+)
 
 if TYPE_CHECKING:
     from edgepack.package.trust import TrustRoots
@@ -101,12 +110,9 @@ def _print(package: str, verdict: "Verdict") -> None:
 
 def _print_table(verdict: "Verdict") -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("file", "bytes", "SHA-256", "verdict")
-    table.columns[0].overflow, table.columns[1].justify = "fold", "right"
-    table.columns[2].no_wrap = True
+    table = files_table("verdict")
     for file in verdict.files:
         problem = file.problem
         word = Text("ok", "green") if problem is None else Text(f"WRONG ({printable(problem)})", "bold red")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from edgepack.database.narrowing import contains, narrowings
+from edgepack.database.narrowing import Window, contains, narrowings, within
 
 EXAMINED_MAX = 1_000
 """Rows that are looked at for one page: some milliseconds."""
@@ -38,7 +38,7 @@ class Listing:
         order: The column to sort by; rows equal in it are sorted by `id`, in the same direction.
         descending: Whether the largest come first.
         status: The status that they have, or None.
-        windows: By column, what its value is strictly greater than and strictly less than; None for no bound.
+        windows: By column, what its value lies in.
         texts: By column, what its value contains; upper and lower case are told apart, as in the names themselves.
     """
 
@@ -47,7 +47,7 @@ class Listing:
     order: str
     descending: bool
     status: str | None = None
-    windows: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    windows: Mapping[str, Window] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -61,14 +61,14 @@ class Listing:
         conditions = [row.account_id == self.account_id]
         if self.status is not None:
             conditions.append(row.status == self.status)
-        return [*conditions, *_within(self.column, self.windows.get(self.order, (None, None)))]
+        return [*conditions, *within(self.column, self.windows.get(self.order, (None, None)))]
 
     def on_each_row(self) -> list[sa.ColumnElement[bool]]:
         """The other ones."""
         row = self.table.c
-        windows = ((row[name], bounds) for name, bounds in self.windows.items() if name != self.order)
+        windows = ((row[name], window) for name, window in self.windows.items() if name != self.order)
         return [
-            *(condition for column, bounds in windows for condition in _within(column, bounds)),
+            *(condition for column, window in windows for condition in within(column, window)),
             *(contains(row[name], text) for name, text in self.texts.items()),
         ]
 
@@ -162,14 +162,6 @@ def _beyond(listing: Listing, after: Key) -> tuple[tuple[sa.ColumnElement[bool],
     if listing.descending:
         return (column == value, row_id < last_id), (column < value,)
     return (column == value, row_id > last_id), (column > value,)
-
-
-def _within(column: sa.ColumnElement[Any], bounds: tuple[int | None, int | None]) -> list[sa.ColumnElement[bool]]:
-    after, before = bounds
-    return [
-        *([] if after is None else [column > after]),
-        *([] if before is None else [column < before]),
-    ]
 
 
 def _key(listing: Listing, row: RowMapping) -> Key:

@@ -12,6 +12,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
+Window = tuple[int | None, int | None]
+"""What a value is strictly greater than and strictly less than; None for no bound."""
+
 TRIGRAM = 3
 """Characters that a part of a name must have to be found by its trigrams."""
 
@@ -39,12 +42,21 @@ def contains(column: sa.ColumnElement[str], part: str) -> sa.ColumnElement[bool]
     return _Position(column, part) > 0
 
 
+def within(column: sa.ColumnElement[Any], window: Window) -> list[sa.ColumnElement[bool]]:
+    """The conditions that a window has for a column."""
+    after, before = window
+    return [
+        *([] if after is None else [column > after]),
+        *([] if before is None else [column < before]),
+    ]
+
+
 def narrowings(
     connection: Connection,
     table: sa.Table,
     account_id: str,
     *,
-    windows: Mapping[str, tuple[int | None, int | None]],
+    windows: Mapping[str, Window],
     texts: Mapping[str, str],
 ) -> Iterator[sa.Select[tuple[int]]]:
     """Queries for ids, each of all rows that one of the filters leaves, and perhaps of more.
@@ -53,18 +65,15 @@ def narrowings(
         connection: A connection.
         table: The jobs' table.
         account_id: Whose jobs.
-        windows: By column, what its value is strictly greater than and strictly less than; None for no bound.
+        windows: By column, what its value lies in.
         texts: By column, what its value contains.
     """
     ids = sa.select(table.c.id).where(table.c.account_id == account_id)
     for name, part in texts.items():
         if len(part) >= TRIGRAM:
             yield from _by_trigrams(connection, table, ids, name, part)
-    for name, (after, before) in windows.items():
-        column = table.c[name]
-        yield ids.where(
-            sa.true() if after is None else column > after, sa.true() if before is None else column < before
-        )
+    for name, window in windows.items():
+        yield ids.where(*within(table.c[name], window))
 
 
 def _by_trigrams(

@@ -41,7 +41,7 @@ class EdgePackagingJob(msgspec.Struct, frozen=True, kw_only=True):
         output_config: What the caller sent, verbatim.
         attempt: Number of the attempt that may write: 1, and one more each time the job is queued again.
         deaths: How many attempts ended with the death of their worker.
-        turn: Waiting jobs are begun in the order of their turns (`database/turns.py`).
+        turn: Waiting jobs are begun in the order of their turns (`JobTable.next_turn`).
         source_fingerprint: Which version of the compiled model the package's body is, byte for byte; None if there is
             no package, if another one has replaced it, or if it cannot be said for ever.
     """

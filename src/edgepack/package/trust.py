@@ -46,6 +46,16 @@ class SignerIdentity:
     name: str
     fingerprint: str
 
+    @classmethod
+    def of_certificate(cls, certificate: x509.Certificate) -> "SignerIdentity":
+        """Who signs with a certificate."""
+        return cls(certificate.subject.rfc4514_string(), certificate.fingerprint(hashes.SHA256()).hex())
+
+    @classmethod
+    def of_key(cls, hint: str) -> "SignerIdentity":
+        """Who signs with a bare key of that hint."""
+        return cls("public key", hint)
+
 
 @dataclass(frozen=True, slots=True)
 class TrustRoots:
@@ -126,14 +136,12 @@ class TrustRoots:
         der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         if der not in self.keys:
             self._check_chain(chain, signed_at)
-        return load_public_key(der), SignerIdentity(
-            chain[0].subject.rfc4514_string(), chain[0].fingerprint(hashes.SHA256()).hex()
-        )
+        return load_public_key(der), SignerIdentity.of_certificate(chain[0])
 
     def _check_key(self, hint: str | None) -> tuple[ec.EllipticCurvePublicKey, SignerIdentity]:
         for der in self.keys:
             if key_hint(der) == hint:
-                return load_public_key(der), SignerIdentity("public key", hint)
+                return load_public_key(der), SignerIdentity.of_key(hint)
         raise UntrustedSignerError("The package is signed with a bare key that is not among the trusted ones.")
 
     def _check_chain(self, chain: Sequence[x509.Certificate], signed_at: datetime) -> None:

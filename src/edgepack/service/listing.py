@@ -7,6 +7,7 @@ from edgepack.contract.shapes import wire_name
 from edgepack.contract.validation import detected, fault
 from edgepack.database.jobs import JobTable
 from edgepack.database.listing import Listing, page
+from edgepack.database.narrowing import Window
 from edgepack.database.records import MICROSECONDS
 from edgepack.errors import ValidationError
 from edgepack.service.caller import Caller
@@ -89,7 +90,7 @@ def _query_identity(caller: Caller, operation: str, request: Any) -> list[Any]:
     return [caller.account_id, operation, sorted(members.items())]
 
 
-def _windows(request: Any) -> Iterator[tuple[str, tuple[int | None, int | None]]]:
+def _windows(request: Any) -> Iterator[tuple[str, Window]]:
     for column, members in WINDOWS.items():
         after, before = (_bound(request, f"{members}_{end}") for end in ("after", "before"))
         if (after, before) != (None, None):
