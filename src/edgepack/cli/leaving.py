@@ -30,9 +30,7 @@ def unwind_on_signals() -> None:
     for number in LEAVING_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _leave)
-    # As it ends, the interpreter takes the handlers away: a late signal would still change the exit code. Blocked, and
-    # not ignored: of one that arrives just while that is changed, Python would complain on standard error.
-    atexit.register(signal.pthread_sigmask, signal.SIG_BLOCK, LEAVING_SIGNALS)
+    atexit.register(_keep_the_exit_code)
 
 
 def wait_readable(descriptor: int) -> None:
@@ -54,3 +52,14 @@ def _leave(number: int, _frame: FrameType | None) -> None:
         return
     _Leaving.begun = True
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(TERMINATED)
+
+
+def _keep_the_exit_code() -> None:
+    """As it ends, the interpreter takes handlers away, and a late signal would kill what has its exit code already.
+
+    Blocked first: of one that arrives just while it begins to be ignored, Python would complain on standard error.
+    Then ignored: a thread that has been joined may live for a moment longer, and it would be given the signal.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, LEAVING_SIGNALS)
+    for number in LEAVING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
