@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,15 +102,30 @@ def running_postgres() -> Iterator[PostgresServer]:
         shutil.rmtree(folder)
 
 
-def _binaries(folder: Path) -> Path:
+def with_programs(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which PostgreSQL's programs for clients are found."""
+    if _installed() is not None:
+        return dict(environ)
+    return {**environ, "PATH": f"{_packages() / WHEEL / WHEEL_POSTGRES / 'bin'}:{environ['PATH']}"}
+
+
+def _installed() -> Path | None:
     installed = sorted(DEBIAN.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
-    if installed:
-        return installed[-1].parent
-    # A copy, since the user it runs as may not be allowed to enter the environment that the wheel is installed in.
+    return installed[-1].parent if installed else None
+
+
+def _packages() -> Path:
     specification = importlib.util.find_spec(WHEEL)  # importing it would look for a run-time folder, and warn
     assert specification is not None
     assert specification.origin is not None
-    packages, copy = Path(specification.origin).parent.parent, folder / "wheel"
+    return Path(specification.origin).parent.parent
+
+
+def _binaries(folder: Path) -> Path:
+    if (installed := _installed()) is not None:
+        return installed
+    # A copy, since the user it runs as may not be allowed to enter the environment that the wheel is installed in.
+    packages, copy = _packages(), folder / "wheel"
     for part in (f"{WHEEL}/{WHEEL_POSTGRES}", f"{WHEEL}.libs"):
         shutil.copytree(packages / part, copy / part, symlinks=True)
     return copy / WHEEL / WHEEL_POSTGRES / "bin"

@@ -1,4 +1,7 @@
-"""`edgepack keys`: the public side of the signing keys."""
+"""`edgepack keys`: a server's keys before there is a server, and their public side."""
+
+from datetime import UTC, datetime
+from hashlib import sha256
 
 import click
 
@@ -11,7 +14,30 @@ PUBLIC_FILE_MODE = 0o644
 
 @click.group("keys")
 def keys_group() -> None:
-    """Show and export the public parts of the signing keys."""
+    """Make the keys of a data folder, and export their public part."""
+
+
+@keys_group.command("create")
+@DATA
+def create_command(data: str | None) -> None:
+    """Make the signing keys, their root and the sealing key where there are none yet; what is there stays.
+
+    `edgepack serve` does the same. Several servers and workers on one database need the same folder `keys`: make it
+    once with this command, and copy it.
+    """
+    from edgepack.keys.folder import KEYS_FOLDER
+    from edgepack.keys.sealing import SecretBox
+    from edgepack.keys.signing import ensure_signing_keys
+
+    folder = read_settings({"data": data}).data_folder
+    keys = folder / KEYS_FOLDER
+    before = set(keys.glob("*"))
+    SecretBox.open(folder)
+    signer = ensure_signing_keys(folder, now=datetime.now(UTC))
+    made = sorted(path.name for path in set(keys.glob("*")) - before)
+    with telling():
+        click.echo(f"made {', '.join(made)} in {path_shown(keys)}" if made else f"{path_shown(keys)} is complete")
+        click.echo(f"root certificate: SHA-256 {sha256(signer.certificate_chain[-1]).hexdigest()}")
 
 
 @keys_group.command("export-trust")

@@ -19,7 +19,13 @@ COMMANDS = {
     "verify": ("edgepack.cli.verify", "verify_command", "Verify a package, offline."),
     "inspect": ("edgepack.cli.inspect", "inspect_command", "Show what a package says of itself, unverified."),
     "prune": ("edgepack.cli.prune", "prune_command", "Forget jobs that ended long ago; deletes nothing they wrote."),
-    "keys": ("edgepack.cli.keys", "keys_group", "Show and export signing keys' public parts."),
+    "backup": (
+        "edgepack.cli.backup",
+        "backup_command",
+        "Save jobs, keys and objects to one file.",
+    ),
+    "restore": ("edgepack.cli.restore", "restore_command", "Make a data folder, and a database, from a backup."),
+    "keys": ("edgepack.cli.keys", "keys_group", "Make a server's keys, and export their public part."),
 }
 """Name, module, attribute, one line of help (here, so that listing the commands imports none of them)."""
 

@@ -106,10 +106,14 @@ def size_of(file: FileIO) -> int | None:
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
+def replacing(target: Path, *, mode: int = PUBLIC_FILE_MODE) -> Iterator[BinaryIO]:
     """A file that takes the target's place once the block has ended well, and leaves no trace when it has not.
 
     It is written beside the target, synced, and renamed.
+
+    Args:
+        target: The file.
+        mode: Its permissions, before the user's umask is applied.
 
     Raises:
         FileAccessError: It cannot be written; the target is as it was.
@@ -117,7 +121,7 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         try:
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PUBLIC_FILE_MODE)
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             with os.fdopen(descriptor, "wb", buffering=0) as file:
                 yield file
                 os.fsync(descriptor)

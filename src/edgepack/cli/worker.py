@@ -33,7 +33,8 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
         embedded_store: Whether the endpoint in the settings is that of the data folder's own store.
 
     Raises:
-        StateError: There is no store or no signing key, or the store or the database cannot be reached.
+        StateError: There is no store or no key, the keys are not those of the database, or the store or the database
+            cannot be reached.
     """
     from edgepack.cli.memory import keep_small
     from edgepack.cli.state import open_store
@@ -44,13 +45,17 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
     from edgepack.jobs.edge_packaging import EdgePackagingWork
     from edgepack.jobs.worker import Worker
     from edgepack.jobs.workflow import system_clock
+    from edgepack.keys.sealing import SecretBox
     from edgepack.keys.signing import export_trust, load_signer
     from edgepack.package.trust import TrustRoots
+    from edgepack.service.credentials import require_keys_of
 
     keep_small()
     if landlock_version() < 1:
         logging.getLogger(__name__).warning("this kernel has no Landlock: compilers may read what this worker may")
     database = Database(settings.database_url)
+    signer = load_signer(settings.data_folder)
+    require_keys_of(database, SecretBox.load(settings.data_folder))
     store = open_store(settings, database)
     scratch = settings.data_folder / "scratch"
     embedded = embedded_store or settings.s3_endpoint is None
@@ -61,7 +66,7 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
             database,
             store=store,
             room=room,
-            signer=load_signer(settings.data_folder),
+            signer=signer,
             trust=TrustRoots.from_pem(export_trust(settings.data_folder)),
             clock=system_clock,
         ),

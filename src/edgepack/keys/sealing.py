@@ -36,7 +36,10 @@ class SealError(StateError):
     """The sealing key is unusable, or is not the one that the sealed bytes were made with, or those were altered."""
 
     code = "SealBroken"
-    advice = "Restore the keys folder that belongs to this database from a backup."
+    advice = (
+        "Use the folder `keys` that belongs to this database: copy it from the server that was started first, or "
+        "restore it from a backup."
+    )
 
 
 class SecretBox:
@@ -76,6 +79,16 @@ class SecretBox:
                 _create(data)
         except OSError as error:
             raise StateError(f"The sealing key cannot be made at {path}: {error.strerror}.") from error
+        return cls.load(data)
+
+    @classmethod
+    def load(cls, data: Path) -> "SecretBox":
+        """The data folder's box.
+
+        Raises:
+            SealError: There is no key, or it cannot be used.
+        """
+        path = data / KEYS_FOLDER / SEALING_KEY
         try:
             return cls(path.read_bytes())
         except OSError as error:

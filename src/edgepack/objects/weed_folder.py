@@ -18,6 +18,7 @@ from edgepack.objects.weed_certificates import make_certificates
 from edgepack.objects.weed_settings import Ports, StoreCredential
 
 PORTS_FILE: Final = "ports.json"
+AUTHORITY_FILE: Final = "authority.pem"
 LOG_TAIL_BYTES: Final = 2000
 DRAWS: Final = 20
 """Sets of ports tried while somebody else's files bear the names of their sockets."""
@@ -61,7 +62,7 @@ class StoreFolder:
     def prepare(self, credentials: Sequence[StoreCredential]) -> None:
         """Write the folder's files or bring them up to date; only for whoever holds the folder's lock.
 
-        The store's own secrets are made once.
+        The store's own secrets are made once, and again where the folder has been moved: their paths are absolute.
 
         Raises:
             StateError: The folder cannot be written.
@@ -71,7 +72,7 @@ class StoreFolder:
             (self.path / "data" / "mini.options").unlink(missing_ok=True)
             self.output.unlink(missing_ok=True)
             self.write_users(credentials)
-            if not (self.path / weed_settings.SECURITY_FILE).exists():
+            if not self._has_secrets():
                 self._write_secrets()
         except OSError as error:
             raise StateError(f"The embedded store's folder {self.path} cannot be written: {error}.") from error
@@ -144,12 +145,18 @@ class StoreFolder:
             return Ports(**json.loads((self.path / PORTS_FILE).read_bytes()))
         return None
 
+    def _has_secrets(self) -> bool:
+        with suppress(FileNotFoundError):
+            security = (self.path / weed_settings.SECURITY_FILE).read_bytes()
+            return json.dumps(str(self.path / AUTHORITY_FILE)).encode() in security
+        return False
+
     def _write_secrets(self) -> None:
         made = make_certificates(now=datetime.now(UTC))
         jwt_keys = {name: secrets.token_hex(32) for name in weed_settings.JWT_KEYS}
         security = weed_settings.security_toml(self.path, jwt_keys)
         for name, content in (
-            ("authority.pem", made.authority),
+            (AUTHORITY_FILE, made.authority),
             ("weed.pem", made.certificate),
             ("weed.key", made.key),
             (weed_settings.SECURITY_FILE, security),  # last: where it is, the others are complete

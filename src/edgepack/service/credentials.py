@@ -15,7 +15,7 @@ def secret_context(access_key_id: str) -> bytes:
 
 
 def ensure_first_key(database: Database, secrets: SecretBox, *, account_id: str, now: int) -> tuple[str, str]:
-    """The account's first access key, created when it has none.
+    """The account's first access key, created when it has none; by one of those that start at the same moment.
 
     Args:
         database: Where keys are.
@@ -27,6 +27,7 @@ def ensure_first_key(database: Database, secrets: SecretBox, *, account_id: str,
         Access key id and secret access key.
     """
     with database.write() as connection:
+        access_keys.lock(connection)
         key = access_keys.first_of(connection, account_id)
         if key is not None:
             return key.access_key_id, _secret(secrets, key).decode()
@@ -64,6 +65,15 @@ def long_term_keys(database: Database, secrets: SecretBox) -> list[tuple[str, st
     """The id and secret of every access key that does not end by itself, of all accounts."""
     with database.read() as connection:
         return [(key.access_key_id, _secret(secrets, key).decode()) for key in access_keys.long_term(connection)]
+
+
+def require_keys_of(database: Database, secrets: SecretBox) -> None:
+    """See that the keys folder of this machine is that of the database, before anything is signed with what is in it.
+
+    Raises:
+        SealError: The access keys in the database were sealed by another one.
+    """
+    long_term_keys(database, secrets)
 
 
 class CredentialLookup:
