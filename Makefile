@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 CLIENTS := .venvs/awscli/.installed .venvs/sagemaker/.installed
+IMAGE := .venvs/image/.installed
 PEERS := .venvs/moto/.installed
 PLOTS := .venvs/plots/.installed
 FUZZER := .venvs/atheris/.installed
@@ -31,7 +32,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-vpath %.lock tests/clients benchmarks fuzz
+vpath %.lock tests/clients benchmarks fuzz deploy/container
 .venvs/%/.installed: %.lock
 	@echo "==> installing $* into an environment of its own"
 	@$(PYTHON) -m venv .venvs/$*
@@ -41,7 +42,7 @@ vpath %.lock tests/clients benchmarks fuzz
 demo: $(READY) ## package a real model end to end: upload, compile, package, describe, verify, predict
 	@$(BIN)/python scripts/demo.py
 
-test: $(READY) $(CLIENTS) $(FUZZER) check ## everything that must hold: style, types, architecture, then the whole test suite
+test: $(READY) $(CLIENTS) $(IMAGE) $(FUZZER) check ## everything that must hold: style, types, architecture, then the whole test suite
 	@echo "==> tests"
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest
@@ -56,6 +57,8 @@ check: $(READY) ## style, types, generated documentation and the house's rules
 	@$(BIN)/mypy
 	@echo "==> generated documentation"
 	@$(BIN)/python scripts/compatibility.py --check
+	@echo "==> hadolint"
+	@$(BIN)/hadolint deploy/container/Containerfile
 	@echo "==> import-linter"
 	@$(BIN)/lint-imports --no-cache > .import-linter.log || { cat .import-linter.log; exit 1; }
 
@@ -97,6 +100,10 @@ fuzz: $(FUZZER) ## look for archives and packages that break the reader and the 
 lock: $(READY) ## resolve pyproject.toml's ranges anew into the lock files
 	@$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group build --group test --group lint --generate-hashes \
 	  --no-emit-index-url --no-header --python-version 3.11 --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --generate-hashes \
+	  --no-emit-index-url --no-header --python-version 3.11 --constraint requirements.lock --output-file deploy/container/image.lock
+	@$(BIN)/uv pip compile --group build --quiet --generate-hashes \
+	  --no-emit-index-url --no-header --python-version 3.11 --output-file deploy/container/build.lock
 	@for in in tests/clients/*.in benchmarks/*.in fuzz/*.in; do $(BIN)/uv pip compile $$in --quiet --generate-hashes \
 	  --no-emit-index-url --no-header --python-version 3.11 --output-file $${in%.in}.lock; done
 
