@@ -12,6 +12,7 @@ from edgepack.database.engine import Database
 from edgepack.database.migrate import upgrade
 from harness import RunningServer, start_server
 from postgres import DATABASES, SQLITE, PostgresServer, running_postgres
+from stores import running_store
 
 settings.register_profile("any speed", deadline=None)
 settings.load_profile("any speed")
@@ -90,10 +91,12 @@ def sqlite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[RunningServer]:
-    """Another one, on PostgreSQL."""
-    running = start_server(tmp_path_factory.mktemp("server") / "data", database=postgres.new_database())
-    yield running
-    running.stop()
+    """Another one, on PostgreSQL and on an S3 that is not its own."""
+    folder = tmp_path_factory.mktemp("server")
+    with running_store(folder / "s3") as store:
+        running = start_server(folder / "data", database=postgres.new_database(), store=store.address)
+        yield running
+        running.stop()
 
 
 @pytest.fixture(scope="session", params=DATABASES)

@@ -33,6 +33,8 @@ class RunningServer:
     ready_line: str
     settings: Mapping[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    store_key: tuple[str, str] | None = None
+    """The key of an S3 that is not the server's own."""
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def client(self, service: str, **config: Any) -> Any:
@@ -48,9 +50,11 @@ class RunningServer:
         return self._clients[service]
 
     def _made_client(self, service: str, config: Mapping[str, Any]) -> Any:
+        key = (self.environment["AWS_ACCESS_KEY_ID"], self.environment["AWS_SECRET_ACCESS_KEY"])
+        access_key_id, secret = self.store_key if service == "s3" and self.store_key else key
         session: Any = boto3.Session(
-            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret,
             region_name=self.environment["AWS_REGION"],
         )
         variable = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}"
@@ -74,17 +78,20 @@ class RunningServer:
         self.process.stdout.close()
 
 
-def start_server(data: Path, *flags: str, database: str | None = None) -> RunningServer:
+def start_server(
+    data: Path, *flags: str, database: str | None = None, store: tuple[str, tuple[str, str]] | None = None
+) -> RunningServer:
     """Start a server on free ports and wait for its ready line; it ends with this process, however that ends.
 
     Args:
         data: Its data folder.
         flags: Further flags of `edgepack serve`.
         database: The database's URL; None for SQLite in the data folder.
+        store: Endpoint and key of an S3 in place of the embedded store.
     """
     log = (data.parent / f"{data.name}.log").open("ab")
     command = tied([*EDGEPACK, "serve", "--data", str(data), "--port", "0", "--s3-port", "0", *flags])
-    settings = {} if database is None else {"EDGEPACK_DATABASE": database}
+    settings = settings_of(database, store)
     with log:
         process = subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
@@ -92,7 +99,7 @@ def start_server(data: Path, *flags: str, database: str | None = None) -> Runnin
     if not line.startswith("edgepack ready"):
         process.kill()
         raise AssertionError(f"no ready line but {line!r}; log:\n{Path(log.name).read_text()}")
-    server = RunningServer(data, process, line, settings)
+    server = RunningServer(data, process, line, settings, store_key=store[1] if store else None)
     answer = subprocess.run(
         [*EDGEPACK, "env", "--data", str(data), "--format", "json"],
         env=os.environ | settings,
@@ -102,6 +109,16 @@ def start_server(data: Path, *flags: str, database: str | None = None) -> Runnin
     )
     server.environment = json.loads(answer.stdout)
     return server
+
+
+def settings_of(database: str | None, store: tuple[str, tuple[str, str]] | None) -> dict[str, str]:
+    """The variables by which servers and workers are told of a database and a store."""
+    settings = {} if database is None else {"EDGEPACK_DATABASE": database}
+    if store is not None:
+        endpoint, (access_key_id, secret) = store
+        settings |= {"EDGEPACK_S3_ENDPOINT": endpoint, "EDGEPACK_S3_ACCESS_KEY_ID": access_key_id}
+        settings |= {"EDGEPACK_S3_SECRET_ACCESS_KEY": secret}
+    return settings
 
 
 @contextmanager

@@ -30,6 +30,11 @@ class RunningStore:
     embedded: EmbeddedStore
     credential: StoreCredential
 
+    @property
+    def address(self) -> tuple[str, tuple[str, str]]:
+        """Its endpoint and its key, for a server to which it is somebody else's S3."""
+        return self.embedded.endpoint, (self.credential.access_key, self.credential.secret_key)
+
     def connect(self, **changes: Any) -> ObjectStore:
         """The store as edgepack sees it; with other settings where they are given."""
         settings: dict[str, Any] = {
