@@ -79,6 +79,11 @@ class JobTable(Generic[Job]):
         query = sa.select(sa.func.count()).where(row.account_id == account_id, row.status.in_(statuses))
         return connection.execute(query).scalar() or 0
 
+    def any_in(self, connection: Connection, status: str) -> bool:
+        """Whether any job, of whichever account, has the status."""
+        query = sa.select(self.table.c.id).where(self.table.c.status == status).limit(1)
+        return connection.execute(query).first() is not None
+
     def next_turn(
         self, connection: Connection, account_id: str, *, waiting: Collection[str], begun: Collection[str]
     ) -> int:

@@ -17,7 +17,8 @@ from typing import Any
 from edgepack.database import executors
 from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.jobs.engine import QUARANTINE_QUEUE, WorkQueue, new_workflow_id
-from edgepack.jobs.lifecycle import ACTIVE
+from edgepack.jobs.lifecycle import ACTIVE, STARTING
+from edgepack.jobs.pacing import polling_seconds
 from edgepack.jobs.workflow import JobWork
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class Reaper:
             executors.forget_silent(connection, beyond=FORGET_MICROSECONDS)
             living = executors.alive(connection, within=SILENCE_MICROSECONDS)
             dead = executors.silent(connection, beyond=SILENCE_MICROSECONDS)
+        self._set_paces(len(living))
         orphans = [workflow for workflow in self._queue.running() if workflow.executor_id not in living]
         requeued = sum(self._requeue(workflow, died=workflow.executor_id in dead) for workflow in orphans)
         if self._monotonic() >= self._housekeeping_at:
@@ -123,6 +125,15 @@ class Reaper:
             requeued += self._requeue_abandoned()
             self._queue.delete_ended(before=WORKFLOWS_KEPT, at_most=WORKFLOWS_DELETED_AT_ONCE)
         return requeued
+
+    def _set_paces(self, workers: int) -> None:
+        """Tell all workers how often to ask each queue for work."""
+        waiting = {QUARANTINE_QUEUE: False}
+        with self._database.read() as connection:
+            for work in self._works.values():
+                waiting[work.queue] = work.jobs.any_in(connection, STARTING)
+        for queue, jobs_wait in waiting.items():
+            self._queue.pace(queue, seconds=polling_seconds(workers=workers, waiting=jobs_wait))
 
     def _requeue(self, workflow: Any, *, died: bool) -> int:
         """Begin the next attempt after a workflow; 0 if that has been done already, or the job has ended.
