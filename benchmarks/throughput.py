@@ -3,7 +3,8 @@
 Through `edgepack serve` with its embedded store, all on this machine's cores, the load included.
 
 * jobs a second: edge packaging jobs of a model of a few kB, from the first one's CreationTime to the last one's
-  LastModifiedTime. What is measured is what a job costs besides its bytes: the queue, the database, the store.
+  LastModifiedTime. What is measured is what a job costs besides its bytes: the queue, the database, the store. Of
+  PostgreSQL also its transactions and its write-ahead log for one job, and the transactions of an idle worker.
 * the API: signed Describe, List (of ten) and Create requests at a steady rate, each timed from when it was due; first
   with nothing else to do, then while two workers package models of 64 MB all the time.
 """
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # has no stubs
+import psycopg
 
 from describe_inputs import recorded
 from driving import compiled, packaging_request
@@ -34,6 +36,11 @@ WORKERS = (1, 2, 4)
 JOBS, QUICK_JOBS = 200, 30
 CREATORS = 4
 """Threads that create jobs."""
+
+IDLE_SECONDS = 5.0
+"""For counting what idle workers do."""
+STATISTICS_SECONDS = 1.5
+"""PostgreSQL's processes tell their statistics once a second."""
 
 LARGE = 64 << 20
 """Bytes of a model that keeps a worker busy for about a second."""
@@ -59,11 +66,47 @@ class Throughput:
         workers: How many.
         per_second: Jobs a second.
         cpu_ms: CPU time of the server, its workers and its store (not PostgreSQL's) for one job, in milliseconds.
+        commits: PostgreSQL's transactions for one job, those of idle workers left out; 0 on SQLite.
+        wal_kb: Its write-ahead log for one job, in kB; 0 on SQLite.
+        idle_commits: Its transactions a second for one worker that has nothing to do; 0 on SQLite.
     """
 
     workers: int
     per_second: float
     cpu_ms: float
+    commits: float
+    wal_kb: float
+    idle_commits: float
+
+
+@dataclass(frozen=True)
+class Written:
+    """What PostgreSQL has done so far, and when.
+
+    Attributes:
+        at: Seconds, on a clock that does not jump.
+        commits: Transactions.
+        wal: Bytes of write-ahead log.
+    """
+
+    at: float
+    commits: int
+    wal: int
+
+    @classmethod
+    def by(cls, server: RunningServer) -> "Written":
+        """Of the server's database; nothing on SQLite."""
+        url = server.settings.get("EDGEPACK_DATABASE")
+        if url is None:
+            return cls(time.monotonic(), 0, 0)
+        time.sleep(STATISTICS_SECONDS)
+        with psycopg.connect(url) as connection:
+            row = connection.execute(
+                "SELECT xact_commit, pg_current_wal_insert_lsn() - '0/0' FROM pg_stat_database "
+                "WHERE datname = current_database()"
+            ).fetchone()
+        assert row is not None
+        return cls(time.monotonic(), row[0], int(row[1]))
 
 
 @contextmanager
@@ -89,14 +132,25 @@ def throughput(kind: str, workers: int, jobs: int) -> Throughput:
     with tempfile.TemporaryDirectory(prefix="edgepack-bench-") as name, server_on(kind, Path(name), workers) as server:
         compiled(server, "source", compiled_archive())
         names = [f"job-{number:04}" for number in range(jobs)]
+        first = Written.by(server)
+        time.sleep(IDLE_SECONDS)
+        idle = Written.by(server)
         before = _cpu_seconds(server)
         with ThreadPoolExecutor(CREATORS) as creators:
-            for done in [creators.submit(_create, server, each) for each in names]:
-                done.result()
+            list(creators.map(lambda each: _create(server, each), names))
         found = [_ended(server, each) for each in names]
         seconds = max(job["LastModifiedTime"] for job in found) - min(job["CreationTime"] for job in found)
         cpu = _cpu_seconds(server) - before
-    return Throughput(workers, jobs / seconds.total_seconds(), 1000 * cpu / jobs)
+        done = Written.by(server)
+    idle_commits = (idle.commits - first.commits) / (idle.at - first.at)
+    return Throughput(
+        workers=workers,
+        per_second=jobs / seconds.total_seconds(),
+        cpu_ms=1000 * cpu / jobs,
+        commits=(done.commits - idle.commits - idle_commits * (done.at - idle.at)) / jobs,
+        wal_kb=(done.wal - idle.wal) / jobs / 1000,
+        idle_commits=idle_commits / workers,
+    )
 
 
 def _create(server: RunningServer, name: str) -> None:
@@ -153,11 +207,13 @@ def _probes(server: RunningServer, what: str, seconds: float) -> list[Probe]:
 
 def throughput_table(measured: dict[str, list[Throughput]]) -> str:
     """Jobs a second as Markdown."""
-    lines = ["| workers | " + " | ".join(f"{kind}: jobs/s | CPU ms/job" for kind in measured) + " |"]
-    lines.append("|--:|" + "--:|" * 2 * len(measured))
-    for row in zip(*measured.values(), strict=True):
-        cells = " | ".join(f"{each.per_second:.1f} | {each.cpu_ms:.0f}" for each in row)
-        lines.append(f"| {row[0].workers} | {cells} |")
+    lines = ["| | workers | jobs/s | CPU ms/job | transactions/job | log kB/job | idle transactions/s and worker |"]
+    lines.append("|---|--:|--:|--:|--:|--:|--:|")
+    for kind, row in measured.items():
+        for each in row:
+            figures = f"{each.workers} | {each.per_second:.1f} | {each.cpu_ms:.0f}"
+            written = f"{each.commits:.0f} | {each.wal_kb:.0f} | {each.idle_commits:.1f}" if each.wal_kb else " | | "
+            lines.append(f"| {kind} | {figures} | {written} |")
     return "\n".join(lines)
 
 

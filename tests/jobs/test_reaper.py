@@ -252,8 +252,10 @@ def test_workers_ask_often_for_jobs_that_wait(house: House) -> None:
     for queue in (EDGE_PACKAGING_QUEUE, COMPILATION_QUEUE, QUARANTINE_QUEUE):
         house.queue._client.register_queue(queue, worker_concurrency=1)
 
+    reaper = house.reaper()
+
     def paces() -> list[float]:
-        house.reaper().run_once()
+        reaper.run_once()
         found = [house.queue._client.retrieve_queue(each) for each in (EDGE_PACKAGING_QUEUE, COMPILATION_QUEUE)]
         return [each.polling_interval_sec for each in found if each is not None]
 
@@ -263,6 +265,10 @@ def test_workers_ask_often_for_jobs_that_wait(house: House) -> None:
     assert paces() == [busy, idle]
     with house.database.write() as connection:
         edge_packaging_jobs.change(connection, job.id, expected={"STARTING"}, status="INPROGRESS")
+    assert paces() == [idle, idle]
+    house.queue.pace(EDGE_PACKAGING_QUEUE, seconds=99.0)
+    house.now += HOUSEKEEPING_SECONDS
+    paces()
     assert paces() == [idle, idle]
 
 

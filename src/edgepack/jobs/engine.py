@@ -100,7 +100,7 @@ class WorkQueue:
     def pace(self, queue: str, *, seconds: float) -> None:
         """Let every worker pause that long before it asks a queue again; they learn of it when they next ask."""
         found = self._client.retrieve_queue(queue)
-        if found is not None and found.polling_interval_sec != seconds:
+        if found is not None:
             found.set_polling_interval_sec(seconds)
 
     def cancel(self, workflow_id: str) -> None:

@@ -113,6 +113,7 @@ class Reaper:
         self._monotonic = monotonic
         self._housekeeping_at = 0.0
         self._looked_at = dict.fromkeys(self._works, 0)
+        self._paces: dict[str, float] = {}
 
     def run_once(self) -> int:
         """Look after everything once, if the lease is ours; how many jobs were requeued."""
@@ -127,6 +128,7 @@ class Reaper:
         requeued = sum(self._requeue(workflow, died=workflow.executor_id in dead) for workflow in orphans)
         if self._monotonic() >= self._housekeeping_at:
             self._housekeeping_at = self._monotonic() + HOUSEKEEPING_SECONDS
+            self._paces.clear()  # another worker may have held the lease since, or have registered the queues anew
             requeued += self._requeue_abandoned()
             self._forget_workflows()
         return requeued
@@ -138,7 +140,10 @@ class Reaper:
             for work in self._works.values():
                 waiting[work.queue] = work.jobs.any_in(connection, STARTING)
         for queue, jobs_wait in waiting.items():
-            self._queue.pace(queue, seconds=polling_seconds(workers=workers, waiting=jobs_wait))
+            seconds = polling_seconds(workers=workers, waiting=jobs_wait)
+            if self._paces.get(queue) != seconds:
+                self._queue.pace(queue, seconds=seconds)
+                self._paces[queue] = seconds
 
     def _requeue(self, workflow: Any, *, died: bool) -> int:
         """Begin the next attempt after a workflow; 0 if that has been done already, or the job has ended.
