@@ -42,6 +42,7 @@ DESCRIBE_GOAL, LIST_GOAL = 1.5, 3.0
 
 CALLER = Caller(ACCOUNT, REGION, f"arn:aws:iam::{ACCOUNT}:user/admin", "AIDA", "AKIA")
 DESCRIBE = "Describe"
+SIZE = "size of the database, bytes for each job"
 PAGES_BEFORE = 2
 
 Draw = Callable[[random.Random, int], dict[str, Any]]
@@ -138,6 +139,17 @@ def _timed(call: Callable[[Caller, Any], Any], request: Any) -> tuple[float, Any
     return (time.perf_counter() - start) * 1e6, answer
 
 
+def size_of(database: Database) -> int:
+    """Bytes of the whole database, indexes included."""
+    query = (
+        "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        if database.is_sqlite
+        else "SELECT pg_database_size(current_database())"
+    )
+    with database.read() as connection:
+        return int(connection.exec_driver_sql(query).scalar_one())
+
+
 def table(kind: str, measured: dict[int, dict[str, float]]) -> str:
     """One database's figures as Markdown."""
     sizes = sorted(measured)
@@ -151,7 +163,7 @@ def table(kind: str, measured: dict[int, dict[str, float]]) -> str:
 def goals(measured: dict[int, dict[str, float]]) -> list[str]:
     """Whether the times are flat."""
     least, most = min(measured), max(measured)
-    growth = {form: measured[most][form] / measured[least][form] for form in measured[most]}
+    growth = {form: measured[most][form] / measured[least][form] for form in measured[most] if form != SIZE}
     described = growth.pop(DESCRIBE)
     worst = max(growth, key=lambda form: growth[form])
     return [
@@ -185,7 +197,7 @@ def main() -> None:
                 say(f"{kind}, {size:,} jobs")
                 fill(database, done, size)
                 done = size
-                measured[size] = measure(operations, client, size)
+                measured[size] = measure(operations, client, size) | {SIZE: size_of(database) / size}
         if not arguments.json:
             print(f"\n## {kind}\n\n{table(kind, measured)}\n")
             print("\n".join(goals(measured)), flush=True)
