@@ -107,7 +107,7 @@ lock: $(READY) ## resolve pyproject.toml's ranges anew into the lock files
 	@$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --generate-hashes \
 	  --no-emit-index-url --no-header --python-version 3.11 --constraint requirements.lock --output-file deploy/container/image.lock
 	@$(BIN)/uv pip compile --group build --quiet --generate-hashes \
-	  --no-emit-index-url --no-header --python-version 3.11 --output-file deploy/container/build.lock
+	  --no-emit-index-url --no-header --python-version 3.11 --constraint requirements.lock --output-file deploy/container/build.lock
 	@for in in tests/clients/*.in benchmarks/*.in fuzz/*.in; do $(BIN)/uv pip compile $$in --quiet --generate-hashes \
 	  --no-emit-index-url --no-header --python-version 3.11 --output-file $${in%.in}.lock; done
 

@@ -133,12 +133,14 @@ def worker_beside(
         flags: Further flags of `edgepack worker`.
         store: The endpoint by which it reaches the store; None for the store's own.
     """
+    key = (server.environment["AWS_ACCESS_KEY_ID"], server.environment["AWS_SECRET_ACCESS_KEY"])
+    access_key_id, secret = server.store_key or key
     environment = {
         **os.environ,
         **server.settings,
         "EDGEPACK_S3_ENDPOINT": store or server.environment["AWS_ENDPOINT_URL_S3"],
-        "EDGEPACK_S3_ACCESS_KEY_ID": server.environment["AWS_ACCESS_KEY_ID"],
-        "EDGEPACK_S3_SECRET_ACCESS_KEY": server.environment["AWS_SECRET_ACCESS_KEY"],
+        "EDGEPACK_S3_ACCESS_KEY_ID": access_key_id,
+        "EDGEPACK_S3_SECRET_ACCESS_KEY": secret,
     }
     with log.open("ab") as output:
         process = subprocess.Popen(
