@@ -111,7 +111,8 @@ def as_nobody(folder: Path) -> list[str]:
         return []
     prefix = [setpriv, f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
     seen = [folder, *folder.parents]
-    if subprocess.run([*prefix, IMAGE / "bin" / "python", "-V"], capture_output=True).returncode:
+    starts_another = "import subprocess, sys; subprocess.run([sys.executable, '-V'], check=True)"
+    if subprocess.run([*prefix, IMAGE / "bin" / "python", "-c", starts_another], capture_output=True).returncode:
         return []
     for each in seen:
         if not each.stat().st_mode & 0o005:
