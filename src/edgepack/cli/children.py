@@ -171,7 +171,10 @@ class StoreKeeper:
 
 def _worker_command(settings: Settings, s3_endpoint: str) -> list[str]:
     command = [sys.executable, "-m", "edgepack", "worker", "--data", str(settings.data_folder)]
-    command += ["--region", settings.region, "--log-level", settings.log_level, "--s3-endpoint", s3_endpoint]
+    command += ["--region", settings.region, "--s3-endpoint", s3_endpoint]
+    command += ["--log-level", settings.log_level, "--log-format", settings.log_format]
+    if settings.otlp_endpoint is not None:
+        command += ["--otlp-endpoint", settings.otlp_endpoint]
     return tied([*command, "--embedded-store"] if settings.s3_endpoint is None else command)
 
 

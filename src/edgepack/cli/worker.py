@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from edgepack.cli.options import SHARED, read_settings, start_logging, with_options
+from edgepack.cli.options import SHARED, WORKER, read_settings, start_logging, with_options
 from edgepack.settings import Settings
 
 
 @click.command("worker")
-@with_options(*SHARED)
+@with_options(*SHARED, *WORKER)
 @click.option("--embedded-store", is_flag=True, hidden=True)
 def worker_command(*, embedded_store: bool, **flags: Any) -> None:
     """Run edge packaging jobs and compilation jobs until SIGTERM.
@@ -21,27 +21,32 @@ def worker_command(*, embedded_store: bool, **flags: Any) -> None:
     and --s3-endpoint with its access key, and a copy of the folder `keys` of the server's data folder in its own.
     """
     settings = read_settings(flags)
-    start_logging(settings.log_level, process="worker")
-    run_worker(settings, embedded_store=embedded_store)
+    log_fields = start_logging(settings, process="worker")
+    run_worker(settings, embedded_store=embedded_store, log_fields=log_fields)
 
 
-def run_worker(settings: Settings, *, embedded_store: bool) -> None:
+def run_worker(settings: Settings, *, embedded_store: bool, log_fields: dict[str, str]) -> None:
     """Run one worker in this process until SIGTERM or SIGINT.
 
     Args:
         settings: What to work on.
         embedded_store: Whether the endpoint in the settings is that of the data folder's own store.
+        log_fields: What stands in every line of the JSON log; the worker's id is added.
 
     Raises:
-        StateError: There is no store or no signing key, or the store or the database cannot be reached.
+        StateError: There is no store or no signing key, the store or the database cannot be reached, the status port is
+            taken, or traces are wanted without what sends them.
     """
+    from edgepack.cli.checks import worker_checks
     from edgepack.cli.memory import keep_small
+    from edgepack.cli.monitoring import Monitoring
     from edgepack.cli.state import open_store
     from edgepack.compilers.confinement import landlock_version
     from edgepack.database.engine import Database
     from edgepack.jobs.compilation import CompilationWork
     from edgepack.jobs.disk_room import DiskRoom
     from edgepack.jobs.edge_packaging import EdgePackagingWork
+    from edgepack.jobs.engine import new_executor_id
     from edgepack.jobs.worker import Worker
     from edgepack.jobs.workflow import system_clock
     from edgepack.keys.signing import export_trust, load_signer
@@ -50,6 +55,9 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
     keep_small()
     if landlock_version() < 1:
         logging.getLogger(__name__).warning("this kernel has no Landlock: compilers may read what this worker may")
+    log_fields["executor_id"] = executor_id = new_executor_id()
+    monitoring = Monitoring(settings, process="worker", instance=executor_id)
+    observer = monitoring.job_observer()
     database = Database(settings.database_url)
     store = open_store(settings, database)
     scratch = settings.data_folder / "scratch"
@@ -64,12 +72,23 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
             signer=load_signer(settings.data_folder),
             trust=TrustRoots.from_pem(export_trust(settings.data_folder)),
             clock=system_clock,
+            observer=observer,
         ),
-        compilation=CompilationWork(database, store=store, room=room, scratch=scratch, clock=system_clock),
+        compilation=CompilationWork(
+            database, store=store, room=room, scratch=scratch, clock=system_clock, observer=observer
+        ),
+        executor_id=executor_id,
     )
+    readiness = monitoring.listen(worker_checks(database, worker))
+
+    def stop(*_: object) -> None:
+        readiness.drain()
+        worker.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: worker.stop())
+        signal.signal(number, stop)
     worker.run()
+    monitoring.close()
     logging.shutdown()
     # Not sys.exit: a job that is running would be waited for. It has been handed on, and may not go on writing.
     os._exit(0)

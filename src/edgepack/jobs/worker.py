@@ -27,10 +27,13 @@ class Worker:
         database: Where jobs are.
         packaging: Runs edge packaging jobs.
         compilation: Runs compilation jobs.
+        executor_id: The worker's id.
     """
 
-    def __init__(self, database: Database, *, packaging: EdgePackagingWork, compilation: CompilationWork) -> None:
-        self.executor_id = engine.new_executor_id()
+    def __init__(
+        self, database: Database, *, packaging: EdgePackagingWork, compilation: CompilationWork, executor_id: str
+    ) -> None:
+        self.executor_id = executor_id
         self._url = database.url.render_as_string(hide_password=False)
         self._works: tuple[JobWork[Any], ...] = (packaging, compilation)
         self._heartbeat = Heartbeat(database, self.executor_id)
@@ -38,6 +41,12 @@ class Worker:
         self._reaper = Reaper(database, self._queue, self._works, executor_id=self.executor_id)
         self._sweeper = Sweeper(database, packaging.store, self._works, executor_id=self.executor_id)
         self._stopping = threading.Event()
+        self._launched = False
+
+    @property
+    def launched(self) -> bool:
+        """Whether the engine takes jobs from the queues."""
+        return self._launched
 
     def run(self) -> None:
         """Run jobs until `stop` is called, then leave what is still running to others.
@@ -54,6 +63,7 @@ class Worker:
         for work in self._works:
             _register(work.queue)
         _register(engine.QUARANTINE_QUEUE, global_concurrency=1)
+        self._launched = True
         self._sweeper.start()
         log.info("worker %s runs jobs", self.executor_id)
         while not self._stopping.wait(HEARTBEAT_SECONDS):

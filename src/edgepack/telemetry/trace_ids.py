@@ -1,0 +1,58 @@
+"""W3C Trace Context, and the ids that a job's trace has because of what it is: nobody has to carry them to the worker.
+
+Every attempt at a job is a workflow with a random id of its own, a UUID (docs/adr/0005). Its 128 bits are the attempt's
+trace id; the id of its root span is cut from the id's SHA-256. So the server that answers Create can link its span to
+the trace of the attempt that it has queued, and the worker can begin that trace, without a column, a message or a
+header between the two.
+"""
+
+import re
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+# https://www.w3.org/TR/trace-context/#traceparent-header: later versions may have more fields; ff is none.
+_TRACEPARENT: Final = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+_VERSION_0: Final = b"00"
+
+
+class SpanIds(msgspec.Struct, frozen=True):
+    """Which span of which trace.
+
+    Attributes:
+        trace_id: 128 bits, not 0.
+        span_id: 64 bits, not 0.
+        sampled: Whether somebody records the trace.
+    """
+
+    trace_id: int
+    span_id: int
+    sampled: bool = True
+
+
+def parse_traceparent(header: bytes | None) -> SpanIds | None:
+    """The caller's span; None if there is none, or if the header is malformed and so to be ignored.
+
+    Args:
+        header: The value of `traceparent`.
+    """
+    matched = _TRACEPARENT.fullmatch(header) if header is not None else None
+    if matched is None or (matched[1] == _VERSION_0 and matched[5]):
+        return None
+    trace_id, span_id = int(matched[2], 16), int(matched[3], 16)
+    return SpanIds(trace_id, span_id, bool(int(matched[4], 16) & 1)) if trace_id and span_id else None
+
+
+def attempt_ids(workflow_id: str) -> SpanIds | None:
+    """The root span of an attempt; None if its workflow's id is not a UUID.
+
+    Args:
+        workflow_id: The attempt's.
+    """
+    try:
+        trace_id = UUID(workflow_id).int
+    except ValueError:
+        return None
+    return SpanIds(trace_id, int.from_bytes(sha256(workflow_id.encode()).digest()[:8]) | 1)
