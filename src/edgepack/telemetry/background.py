@@ -23,7 +23,8 @@ class Background(Generic[T]):
         self._name = name
         self._call = call
         self._thread: threading.Thread | None = None
-        self._outcome: Callable[[], T]
+        self._value: T
+        self._error: Exception | None = None
 
     def start(self) -> None:
         """Begin the call, unless the last one still goes on."""
@@ -45,19 +46,12 @@ class Background(Generic[T]):
         self._thread.join(max(0.0, seconds))
         if self._thread.is_alive():
             raise NoAnswerError
-        return self._outcome()
+        if self._error is not None:
+            raise self._error
+        return self._value
 
     def _run(self) -> None:
         try:
-            value = self._call()
+            self._value, self._error = self._call(), None
         except Exception as error:  # noqa: BLE001 - raised again where it is waited for
-            self._outcome = _raising(error)
-        else:
-            self._outcome = lambda: value
-
-
-def _raising(error: Exception) -> Callable[[], T]:
-    def outcome() -> T:
-        raise error
-
-    return outcome
+            self._error = error

@@ -58,7 +58,7 @@ class BacklogMetrics(Collector):
         self._read.start()
         try:
             return self._read.result(ANSWER_SECONDS)
-        except Exception as error:  # noqa: BLE001 - whatever it is, there is nothing to tell but that
+        except Exception as error:
             log.debug("the backlog could not be read", exc_info=error)
             return None
 

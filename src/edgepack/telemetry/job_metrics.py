@@ -10,7 +10,7 @@ from edgepack.telemetry.observers import AttemptOutcome, JobObserver, StepOutcom
 NANOSECONDS: Final = 1_000_000_000
 
 SECONDS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)
-"""Buckets: a small package takes a tenth of a second, 8 GB some minutes, and a compilation at most what it was given."""
+"""Buckets: a small package takes a tenth of a second, 8 GB some minutes, and a compilation what it is given."""
 
 DEATH, HANDOVER = "death", "handover"
 """Why there was another attempt: the worker of the last one fell silent, or it ended in order and left the job."""

@@ -33,7 +33,7 @@ NOISY: Final = (
     "opentelemetry",
     "asyncio",
 )
-"""Libraries whose debug and info lines are theirs alone, and may hold headers and SQL parameters: secrets among them."""
+"""Libraries whose debug and info lines are for their makers, and may hold headers and SQL parameters: secrets, too."""
 
 TRACEBACK_BAR: Final = "  | "
 

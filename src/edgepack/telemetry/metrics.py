@@ -27,7 +27,7 @@ def new_registry(version: str) -> CollectorRegistry:
         version: edgepack's.
     """
     # A series more for every counter, which tells what the process's start time tells already.
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)

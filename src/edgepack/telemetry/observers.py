@@ -85,7 +85,7 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: As in `AttemptOutcome`.
         arn: Likewise.
-        workflow_id: Likewise.
+        workflow_id: The attempt's own.
         name: The step's.
         done: Whether the attempt goes on with the next step.
         began_at: Nanoseconds since the epoch.
@@ -102,7 +102,7 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobObserver:
-    """Told what a worker's jobs do, on the thread that does it. This one does nothing; others override what they need."""
+    """Told what a worker's jobs do, on the thread that does it. This one does nothing; others override what they want."""
 
     def attempt_began(self, kind: str) -> None:
         """A worker has begun an attempt at a job of this kind."""

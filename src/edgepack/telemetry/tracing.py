@@ -1,7 +1,7 @@
 """Traces over OTLP/HTTP: a span for each request, a trace for each attempt at a job. Imported only when they are on.
 
 A span is made when what it stands for has ended, with the time of its beginning: nothing has to be kept open, and a
-worker that dies has told of the steps it did. How a job's trace is found from its Create request is told in `trace_ids`.
+worker that dies has told of the steps it did. `trace_ids` tells how a Create request's span leads to the job's trace.
 What a span says: operation, request id, status and error code; the job's ARN, attempt and final status. Never a body, a
 header or a message.
 
@@ -19,6 +19,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -88,7 +89,7 @@ class Tracing:
         if ids is None:
             return None
         decision = self._provider.sampler.should_sample(None, ids.trace_id, "").decision
-        return msgspec.structs.replace(ids, sampled=decision.is_sampled())
+        return msgspec.structs.replace(ids, sampled=decision is Decision.RECORD_AND_SAMPLE)
 
     def record(  # noqa: PLR0913 - keyword-only
         self,
@@ -181,6 +182,8 @@ class JobTraces(JobObserver):
 
     def step_ended(self, step: StepOutcome) -> None:
         """See `JobObserver`."""
+        if not step.arn:
+            return
         self._tracing.record(
             step.name,
             kind=SpanKind.INTERNAL,
@@ -193,6 +196,8 @@ class JobTraces(JobObserver):
 
     def attempt_ended(self, attempt: AttemptOutcome) -> None:
         """See `JobObserver`."""
+        if not attempt.arn:
+            return
         self._tracing.record(
             f"{attempt.kind} attempt",
             kind=SpanKind.CONSUMER,

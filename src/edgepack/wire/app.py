@@ -55,7 +55,7 @@ class App:
         observers: Told of every request.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only
         self,
         *,
         authenticator: Authenticator,
@@ -187,7 +187,7 @@ def _operations_by_title(operations: Operations) -> dict[str, list[str]]:
 
 
 def _always(response: Response) -> View:
-    async def view() -> Response:  # noqa: RUF029 - as others wait
+    async def view() -> Response:
         return response
 
     return view
