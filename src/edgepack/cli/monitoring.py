@@ -55,9 +55,7 @@ class Monitoring:
         if self._registry is not None:
             from edgepack.telemetry.request_metrics import RequestMetrics
 
-            metrics = RequestMetrics(self._registry, operations)
-            metrics.watch_connections(self._count_connections)
-            observers.append(metrics)
+            observers.append(RequestMetrics(self._registry, operations, connections=self._count_connections))
         if self._tracing is not None:
             from edgepack.telemetry.tracing import RequestTraces
 

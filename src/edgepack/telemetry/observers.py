@@ -102,7 +102,7 @@ class StepOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobObserver:
-    """Told what a worker's jobs do, on the thread that does it. This one does nothing; others override what they want."""
+    """Told what a worker's jobs do, on the thread that does it. This one does nothing: override what is wanted."""
 
     def attempt_began(self, kind: str) -> None:
         """A worker has begun an attempt at a job of this kind."""
