@@ -1,5 +1,6 @@
 """Telling an observer what an attempt does: when it and its steps began and ended, and what came of it."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,10 @@ from typing import Any
 from edgepack.jobs.attempt import Attempt
 from edgepack.jobs.lifecycle import FINAL
 from edgepack.telemetry.observers import AttemptOutcome, JobObserver, StepOutcome
+
+log = logging.getLogger(__name__)
+
+NANOSECONDS = 1_000_000_000
 
 
 class Watch:
@@ -32,7 +37,10 @@ class Watch:
         try:
             yield
         finally:
-            self._observer.attempt_ended(self._outcome(began_at))
+            outcome = self._outcome(began_at)
+            self._observer.attempt_ended(outcome)
+            seconds = (outcome.ended_at - began_at) / NANOSECONDS
+            log.info("%s after %.2f s", outcome.status or "left as it is", seconds)
 
     def step(self, name: str, do: Callable[[], bool]) -> bool:
         """Do a step; whether there is more to do."""

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
-Fields = dict[str, str | int]
+Value = str | int | float
+Fields = dict[str, Value]
 """Field names as the JSON log has them: `job_arn`, `attempt`, `request_id`, `operation`, `account_id`."""
 
 _NOTHING: Final[Fields] = {}
@@ -17,7 +18,7 @@ _fields: ContextVar[Fields] = ContextVar("edgepack_log_fields", default=_NOTHING
 
 
 @contextmanager
-def bound(**fields: str | int) -> Iterator[Fields]:
+def bound(**fields: Value) -> Iterator[Fields]:
     """Let these fields stand in every log line of the block, beside those that stand there already.
 
     Yields:
@@ -42,13 +43,13 @@ def begin(fields: Fields) -> None:
     _fields.set(fields)
 
 
-def note(**fields: str | int) -> None:
+def note(**fields: Value) -> None:
     """Add what has been found out to the fields of the block or task; without one, nothing happens."""
     present = _fields.get()
     if present is not _NOTHING:
         present.update(fields)
 
 
-def current() -> Mapping[str, str | int]:
+def current() -> Mapping[str, Value]:
     """The fields that stand in log lines here."""
     return _fields.get()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 
-from edgepack.telemetry.context import current
+from edgepack.telemetry.context import Value, current
 
 log = logging.getLogger(__name__)
 
@@ -136,8 +136,8 @@ def _with_context(record: logging.LogRecord) -> bool:
     return True
 
 
-def _fields_of(record: logging.LogRecord) -> Mapping[str, str | int]:
-    fields: Mapping[str, str | int] = getattr(record, "edgepack_fields", {})
+def _fields_of(record: logging.LogRecord) -> Mapping[str, Value]:
+    fields: Mapping[str, Value] = getattr(record, "edgepack_fields", {})
     return fields
 
 

@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from edgepack.telemetry.context import Value
+
 OK: Final = "OK"
 """The code of a request that was answered."""
 
@@ -37,7 +39,7 @@ class RequestOutcome(msgspec.Struct, frozen=True, gc=False):
     status: int
     seconds: float
     ended_at: int
-    fields: Mapping[str, str | int]
+    fields: Mapping[str, Value]
     traceparent: bytes | None
 
 

@@ -33,6 +33,7 @@ from opentelemetry.trace import (
 )
 
 from edgepack.telemetry.background import Background, NoAnswerError
+from edgepack.telemetry.context import Value
 from edgepack.telemetry.observers import AttemptOutcome, JobObserver, RequestOutcome, StepOutcome
 from edgepack.telemetry.trace_ids import SpanIds, attempt_ids, parse_traceparent
 
@@ -98,7 +99,7 @@ class Tracing:
         kind: SpanKind,
         began_at: int,
         ended_at: int,
-        attributes: Mapping[str, str | int],
+        attributes: Mapping[str, Value],
         failed: bool,
         ids: SpanIds | None = None,
         parent: SpanIds | None = None,
@@ -148,7 +149,7 @@ class RequestTraces:
     def ended(self, outcome: RequestOutcome) -> None:
         """See `RequestObserver`."""
         fields = outcome.fields
-        attributes: dict[str, str | int] = {
+        attributes: dict[str, Value] = {
             "rpc.system": "aws-api",
             "rpc.method": outcome.operation,
             "aws.request_id": fields.get("request_id", ""),

@@ -74,25 +74,23 @@ class Recorder:
             record: The record.
             status: The answer's HTTP status code; 0 if there was none.
         """
-        observers = self._observers
-        if status < SERVER_ERROR and not observers and not log.isEnabledFor(logging.DEBUG):
-            return
-        seconds, fields = time.perf_counter() - record.began, record.fields
-        operation = str(fields.get("operation", NO_OPERATION))
-        log.log(
-            logging.WARNING if status >= SERVER_ERROR else logging.DEBUG,
-            "%s: %d %s in %.2f ms",
-            operation,
-            status,
-            record.code,
-            seconds * MILLISECONDS,
-        )
-        if observers:
+        seconds = time.perf_counter() - record.began
+        if status >= SERVER_ERROR or log.isEnabledFor(logging.DEBUG):
+            _log_access(record, status, seconds)
+        if self._observers:
+            operation = str(record.fields.get("operation", NO_OPERATION))
             outcome = RequestOutcome(
-                operation, record.code, status, seconds, time.time_ns(), fields, record.traceparent
+                operation, record.code, status, seconds, time.time_ns(), record.fields, record.traceparent
             )
-            for observer in observers:
+            for observer in self._observers:
                 observer.ended(outcome)
+
+
+def _log_access(record: Record, status: int, seconds: float) -> None:
+    milliseconds = round(seconds * MILLISECONDS, 2)
+    context.note(status=status, code=record.code, milliseconds=milliseconds)
+    level = logging.WARNING if status >= SERVER_ERROR else logging.DEBUG
+    log.log(level, "%d %s in %.2f ms", status, record.code, milliseconds)
 
 
 def identify(record: Record, operation: str, caller: Caller, request: Any) -> None:
