@@ -84,11 +84,9 @@ class Tracing:
         with suppress(NoAnswerError):
             flush.result(FLUSH_SECONDS)
 
-    def of_attempt(self, workflow_id: str) -> SpanIds | None:
+    def of_attempt(self, workflow_id: str) -> SpanIds:
         """The root span of an attempt, for its steps, which are made before it: sampled if it will be."""
         ids = attempt_ids(workflow_id)
-        if ids is None:
-            return None
         decision = self._provider.sampler.should_sample(None, ids.trace_id, "").decision
         return msgspec.structs.replace(ids, sampled=decision is Decision.RECORD_AND_SAMPLE)
 
