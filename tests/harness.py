@@ -147,3 +147,11 @@ def wait_for(describe: Callable[[], dict[str, Any]], member: str, *, until: froz
             return description
         time.sleep(0.05)
     raise AssertionError(f"still {description[member]} after {JOB_SECONDS} s: {description}")
+
+
+def wait_until_told(log: Path, words: str) -> None:
+    """Wait until a process has written these words to its log."""
+    deadline = time.monotonic() + JOB_SECONDS
+    while words not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)

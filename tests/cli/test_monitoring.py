@@ -4,8 +4,10 @@ import http.client
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -34,6 +36,7 @@ from harness import EDGEPACK, ROLE, RunningServer, start_server, wait_for, worke
 from models import tar_gz
 from otlp import Collector, attributes, collecting
 from postgres import PostgresServer, running_postgres
+from s3_proxy import Request, proxied
 
 pytestmark = pytest.mark.server
 
@@ -246,6 +249,62 @@ def test_a_worker_tells_of_its_jobs(tmp_path: Path) -> None:
             assert worker.wait(30) == 0
     finally:
         server.stop()
+
+
+def test_a_worker_that_ends_its_last_job_is_not_ready(tmp_path: Path) -> None:
+    server = start_server(tmp_path / "data", "--workers", "0")
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def hold(request: Request) -> None:
+        if request.path.startswith("/models/packaged/") and request.method in {"PUT", "POST"}:
+            arrived.set()
+            assert go_on.wait(60)
+
+    flags = ("--status-port", "0", "--drain-seconds", "60")
+    try:
+        with (
+            proxied(server.environment["AWS_ENDPOINT_URL_S3"]) as proxy,
+            worker_beside(server, tmp_path / "log", *flags, store=proxy.endpoint) as worker,
+        ):
+            endpoint = status_endpoint(tmp_path / "log")
+            compiled(server, "source")
+            proxy.rule = hold
+            create_packaging(server, "last", "source")
+            assert arrived.wait(60)
+            worker.terminate()
+            try:
+                checks = wait_until_ready(endpoint, ready=False)
+                assert (checks["status"], get(endpoint, "/healthz")[0]) == ("draining", 200)
+            finally:
+                go_on.set()
+            assert worker.wait(60) == 0
+        assert describe_packaging(server, "last")["EdgePackagingJobStatus"] == "COMPLETED"
+    finally:
+        server.stop()
+
+
+def test_several_workers_have_a_port_each(tmp_path: Path) -> None:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        port = first.getsockname()[1]
+        second.bind(("127.0.0.1", port + 1))
+    server = start_server(tmp_path / "data", "--workers", "2", "--status-port", str(port), "--metrics")
+    try:
+        for number in range(2):
+            endpoint = f"http://127.0.0.1:{port + number}"
+            deadline = time.monotonic() + SECONDS
+            while not accepts(port + number):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            wait_until_ready(endpoint)
+            assert metric(get(endpoint, "/metrics")[1], "edgepack_jobs_running", kind="compilation") == 0
+    finally:
+        server.stop()
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_for_metric(endpoint: str, name: str, **labels: str) -> str:

@@ -17,7 +17,7 @@ SERVER = (
     click.option("--host", help="Address to listen on [127.0.0.1]."),
     click.option("--port", type=int, help="The API's port; 0 takes any free one [8480]."),
     click.option("--s3-port", type=int, help="The embedded store's port; 0 takes any free one [8483]."),
-    click.option("--workers", type=int, help="Worker processes; 0 for none [half the cores]."),
+    click.option("--workers", type=int, help="Worker processes; 0 for none, they run elsewhere [half the cores]."),
     click.option("--weed", metavar="FILE", help="A SeaweedFS binary to run in place of the one that comes along."),
     click.option("--account-id", metavar="DIGITS", help="Account of the first access key [000000000000]."),
     click.option(
@@ -27,15 +27,7 @@ SERVER = (
         help="Go on serving that long after SIGTERM while /readyz says no, for load balancers to turn away [0].",
     ),
 )
-WORKER = (
-    click.option(
-        "--status-port",
-        type=int,
-        metavar="PORT",
-        help="Answer /healthz and /readyz (and /metrics) there; 0 takes any free port, which the log tells [none].",
-    ),
-    click.option("--status-host", metavar="HOST", help="Address to do so on [127.0.0.1]."),
-)
+WORKER = (click.option("--workers", type=int, help="How many, each a process of its own [1]."),)
 SHARED = (
     DATA,
     click.option("--database", metavar="URL", help="postgresql://… in place of SQLite in the data folder."),
@@ -45,6 +37,20 @@ SHARED = (
     ),
     click.option("--kms-endpoint", metavar="URL", help="KMS endpoint that `edgepack env` prints."),
     click.option("--region", metavar="NAME", help="Region of this server [us-east-1]."),
+    click.option(
+        "--drain-seconds",
+        type=float,
+        metavar="SECONDS",
+        help="How long a worker that is told to stop goes on with its job before it hands it over [5].",
+    ),
+    click.option(
+        "--status-port",
+        type=int,
+        metavar="PORT",
+        help="A worker answers /healthz, /readyz and /metrics there, several of them at this port and the next ones; "
+        "0 takes any free ones, which the log tells [none].",
+    ),
+    click.option("--status-host", metavar="HOST", help="Address on which workers do so [127.0.0.1]."),
     click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error [info]."),
     click.option("--log-format", metavar="FORM", help="text, or json: one object a line [text]."),
     click.option(

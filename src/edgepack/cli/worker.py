@@ -3,26 +3,57 @@
 import logging
 import os
 import signal
-from typing import Any
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgepack.cli.leaving import LEAVING_SIGNALS
 from edgepack.cli.options import SHARED, WORKER, read_settings, start_logging, with_options
 from edgepack.settings import Settings
 
+if TYPE_CHECKING:
+    from edgepack.database.engine import Database
+    from edgepack.jobs.worker import Worker
+    from edgepack.telemetry.observers import JobObserver
+
 
 @click.command("worker")
-@with_options(*SHARED, *WORKER)
+@with_options(*WORKER, *SHARED)
 @click.option("--embedded-store", is_flag=True, hidden=True)
 def worker_command(*, embedded_store: bool, **flags: Any) -> None:
     """Run edge packaging jobs and compilation jobs until SIGTERM.
 
     Any number of workers may run. Beside a server, --data is all it takes. On another machine a worker needs --database
     and --s3-endpoint with its access key, and a copy of the folder `keys` of the server's data folder in its own.
+
+    At SIGTERM or Ctrl-C no other job is begun; what is under way may end within --drain-seconds, and is then handed
+    over to another worker. The second signal hands it over at once.
     """
     settings = read_settings(flags)
     log_fields = start_logging(settings, process="worker")
-    run_worker(settings, embedded_store=embedded_store, log_fields=log_fields)
+    count = settings.workers or 1
+    if count > 1:
+        run_workers(settings, count)
+    else:
+        run_worker(settings, embedded_store=embedded_store, log_fields=log_fields)
+
+
+def run_workers(settings: Settings, count: int) -> None:
+    """Run several workers, each in a process of its own, until SIGTERM or SIGINT.
+
+    Args:
+        settings: What to work on.
+        count: How many.
+    """
+    from edgepack.cli.children import Workers, signals_handled
+
+    told_to_stop: SimpleQueue[None] = SimpleQueue()
+    workers = Workers(settings, count=count)
+    with signals_handled(lambda: told_to_stop.put(None)):
+        workers.start()
+        told_to_stop.get()
+        workers.stop()
 
 
 def run_worker(settings: Settings, *, embedded_store: bool, log_fields: dict[str, str]) -> None:
@@ -40,30 +71,48 @@ def run_worker(settings: Settings, *, embedded_store: bool, log_fields: dict[str
     from edgepack.cli.checks import worker_checks
     from edgepack.cli.memory import keep_small
     from edgepack.cli.monitoring import Monitoring
-    from edgepack.cli.state import open_store
     from edgepack.compilers.confinement import landlock_version
     from edgepack.database.engine import Database
-    from edgepack.jobs.compilation import CompilationWork
-    from edgepack.jobs.disk_room import DiskRoom
-    from edgepack.jobs.edge_packaging import EdgePackagingWork
     from edgepack.jobs.engine import new_executor_id
-    from edgepack.jobs.worker import Worker
-    from edgepack.jobs.workflow import system_clock
-    from edgepack.keys.signing import export_trust, load_signer
-    from edgepack.package.trust import TrustRoots
 
     keep_small()
     if landlock_version() < 1:
         logging.getLogger(__name__).warning("this kernel has no Landlock: compilers may read what this worker may")
     log_fields["executor_id"] = executor_id = new_executor_id()
     monitoring = Monitoring(settings, process="worker", instance=executor_id)
-    observer = monitoring.job_observer()
-    database = Database(settings.database_url)
-    store = open_store(settings, database)
-    scratch = settings.data_folder / "scratch"
     embedded = embedded_store or settings.s3_endpoint is None
+    database = Database(settings.database_url)
+    worker = _worker(settings, database, executor_id, embedded=embedded, observer=monitoring.job_observer())
+    readiness = monitoring.listen(worker_checks(database, worker))
+
+    def stop(*_: object) -> None:
+        readiness.drain()
+        worker.stop()
+
+    for number in LEAVING_SIGNALS:
+        signal.signal(number, stop)
+    worker.run()
+    monitoring.close()
+    logging.shutdown()
+    # Not sys.exit: a job that is running would be waited for. It has been handed on, and may not go on writing.
+    os._exit(0)
+
+
+def _worker(
+    settings: Settings, database: "Database", executor_id: str, *, embedded: bool, observer: "JobObserver"
+) -> "Worker":
+    from edgepack.cli.state import open_store
+    from edgepack.jobs.compilation import CompilationWork
+    from edgepack.jobs.disk_room import DiskRoom
+    from edgepack.jobs.edge_packaging import EdgePackagingWork
+    from edgepack.jobs.worker import Worker
+    from edgepack.jobs.workflow import system_clock
+    from edgepack.keys.signing import export_trust, load_signer
+    from edgepack.package.trust import TrustRoots
+
+    store = open_store(settings, database)
     room = DiskRoom(settings.data_folder if embedded else None)
-    worker = Worker(
+    return Worker(
         database,
         packaging=EdgePackagingWork(
             database,
@@ -75,20 +124,13 @@ def run_worker(settings: Settings, *, embedded_store: bool, log_fields: dict[str
             observer=observer,
         ),
         compilation=CompilationWork(
-            database, store=store, room=room, scratch=scratch, clock=system_clock, observer=observer
+            database,
+            store=store,
+            room=room,
+            scratch=settings.data_folder / "scratch",
+            clock=system_clock,
+            observer=observer,
         ),
+        drain_seconds=settings.drain_seconds,
         executor_id=executor_id,
     )
-    readiness = monitoring.listen(worker_checks(database, worker))
-
-    def stop(*_: object) -> None:
-        readiness.drain()
-        worker.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    worker.run()
-    monitoring.close()
-    logging.shutdown()
-    # Not sys.exit: a job that is running would be waited for. It has been handed on, and may not go on writing.
-    os._exit(0)
