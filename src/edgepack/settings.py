@@ -20,6 +20,9 @@ CONFIG_VARIABLE = "EDGEPACK_CONFIG"
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 
+SHUTDOWN_DELAY_MAX = 300
+"""Seconds; longer than load balancers take to notice, and not for ever."""
+
 DEFAULT_ACCOUNT_ID = "000000000000"
 DEFAULT_REGION = "us-east-1"
 
@@ -65,6 +68,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         account_id: Account of the access key that the first start creates: 12 digits.
         region: The region in ARNs, and the one clients must sign for.
         log_level: `debug`, `info`, `warning` or `error`.
+        log_format: `text` or `json`.
+        metrics: Whether `/metrics` is there, for anybody who reaches the port.
+        status_port: Port of a worker's `/healthz`, `/readyz` and `/metrics`, the first one of several workers, which
+            take the next ones; 0 takes any free ones, None for none.
+        status_host: Address that they listen on.
+        otlp_endpoint: URL of an OpenTelemetry collector; None for no traces.
+        shutdown_delay: Seconds that the API goes on serving after SIGTERM, while `/readyz` says no.
     """
 
     data: str = "./edgepack-data"
@@ -82,6 +92,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     account_id: str = DEFAULT_ACCOUNT_ID
     region: str = DEFAULT_REGION
     log_level: str = "info"
+    log_format: str = "text"
+    metrics: bool = False
+    status_port: int | None = None
+    status_host: str = "127.0.0.1"
+    otlp_endpoint: str | None = None
+    shutdown_delay: float = 0.0
 
     @property
     def data_folder(self) -> Path:
@@ -183,9 +199,18 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"Setting 'account_id' is {settings.account_id!r}; an account is 12 digits.")
     if settings.log_level not in {"debug", "info", "warning", "error"}:
         raise SettingsError(f"Setting 'log_level' is {settings.log_level!r}; use debug, info, warning or error.")
-    for name, url in (("s3_endpoint", settings.s3_endpoint), ("kms_endpoint", settings.kms_endpoint)):
+    if settings.log_format not in {"text", "json"}:
+        raise SettingsError(f"Setting 'log_format' is {settings.log_format!r}; use text or json.")
+    for name in ("s3_endpoint", "kms_endpoint", "otlp_endpoint"):
+        url = getattr(settings, name)
         if url is not None and not _is_http_url(url):
             raise SettingsError(f"Setting {name!r} is {url!r}; it must be an http:// or https:// URL.")
+    if settings.otlp_endpoint is not None and "@" in urlsplit(settings.otlp_endpoint).netloc:
+        # Without the value: there is a password in it.
+        raise SettingsError(
+            "Setting 'otlp_endpoint' has a user or password in it.",
+            advice="Give what the collector asks for as a header, in the environment: OTEL_EXPORTER_OTLP_HEADERS.",
+        )
 
 
 def _is_http_url(url: str) -> bool:
@@ -197,11 +222,16 @@ def _is_http_url(url: str) -> bool:
 
 
 def _check_numbers(settings: Settings) -> None:
-    for name, port in (("port", settings.port), ("s3_port", settings.s3_port)):
-        if not 0 <= port <= 65535:  # noqa: PLR2004 - the range of TCP ports
+    ports = {"port": settings.port, "s3_port": settings.s3_port, "status_port": settings.status_port}
+    for name, port in ports.items():
+        if port is not None and not 0 <= port <= 65535:  # noqa: PLR2004 - the range of TCP ports
             raise SettingsError(f"Setting {name!r} is {port}; a port is 0 (any free one) to 65535.")
     if settings.workers is not None and settings.workers < 0:
         raise SettingsError(f"Setting 'workers' is {settings.workers}; it cannot be negative.")
+    if not 0 <= settings.shutdown_delay <= SHUTDOWN_DELAY_MAX:
+        raise SettingsError(
+            f"Setting 'shutdown_delay' is {settings.shutdown_delay}; it is 0 to {SHUTDOWN_DELAY_MAX} seconds."
+        )
     if not 0 <= settings.drain_seconds <= MAX_DRAIN_SECONDS:
         raise SettingsError(
             f"Setting 'drain_seconds' is {settings.drain_seconds}; it is 0 (hand over at once) to "

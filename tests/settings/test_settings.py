@@ -25,6 +25,12 @@ def test_flags_over_environment_over_file(tmp_path: Path) -> None:
         ({"EDGEPACK_WORKERS": "-1"}, "", "negative"),
         ({"EDGEPACK_ACCOUNT_ID": "12"}, "", "12 digits"),
         ({"EDGEPACK_LOG_LEVEL": "loud"}, "", "loud"),
+        ({"EDGEPACK_LOG_FORMAT": "xml"}, "", "xml"),
+        ({"EDGEPACK_METRICS": "perhaps"}, "", "metrics"),
+        ({"EDGEPACK_STATUS_PORT": "-1"}, "", "status_port"),
+        ({"EDGEPACK_OTLP_ENDPOINT": "collector:4317"}, "", "otlp_endpoint"),
+        ({"EDGEPACK_SHUTDOWN_DELAY": "-1"}, "", "shutdown_delay"),
+        ({"EDGEPACK_SHUTDOWN_DELAY": "nan"}, "", "shutdown_delay"),
         ({}, "port = ", "edgepack.toml"),
         ({"EDGEPACK_CONFIG": "/no/such/file"}, "", "/no/such/file"),
     ],
@@ -41,6 +47,21 @@ def test_a_store_of_one_s_own_needs_its_key(tmp_path: Path, missing: str) -> Non
     assert load_settings(given, environ={}, folder=tmp_path).own_store() == ("http://s3", ("id", "secret"))
     with pytest.raises(SettingsError, match="needs its access key"):
         load_settings(given | {missing: None}, environ={}, folder=tmp_path).own_store()
+
+
+def test_a_collector_s_password_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="otlp_endpoint") as raised:
+        load_settings({"otlp_endpoint": "http://me:hush@collector:4318"}, environ={}, folder=tmp_path)
+    assert "hush" not in raised.value.diagnostics()
+    assert "OTEL_EXPORTER_OTLP_HEADERS" in raised.value.diagnostics()
+
+
+def test_what_watchers_see_is_off_by_default(tmp_path: Path) -> None:
+    settings = load_settings({}, environ={}, folder=tmp_path)
+    assert (settings.metrics, settings.status_port, settings.otlp_endpoint) == (False, None, None)
+    environ = {"EDGEPACK_METRICS": "true", "EDGEPACK_STATUS_PORT": "0"}
+    settings = load_settings({"metrics": None}, environ=environ, folder=tmp_path)
+    assert (settings.metrics, settings.status_port, settings.status_host) == (True, 0, "127.0.0.1")
 
 
 def test_secrets_do_not_show(tmp_path: Path) -> None:

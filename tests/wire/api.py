@@ -130,7 +130,7 @@ def is_closed(connection: socket.socket) -> bool:
 
 @contextlib.contextmanager
 def running(
-    operations: Operations, *, limits: Limits = DEFAULT_LIMITS, clock: Callable[[], float] = time.time
+    operations: Operations, *, limits: Limits = DEFAULT_LIMITS, clock: Callable[[], float] = time.time, **more: Any
 ) -> Iterator[Api]:
     """Serve these operations on a free port."""
     api = Api(0, {each.access_key_id: each for each in (LONG_TERM, TEMPORARY)})
@@ -139,7 +139,7 @@ def running(
         api.lookups.append(access_key_id)
         return api.keys.get(access_key_id)
 
-    app = create_app(operations=operations, lookup=lookup, region="us-east-1", limits=limits, clock=clock)
+    app = create_app(operations=operations, lookup=lookup, region="us-east-1", limits=limits, clock=clock, **more)
     server = ApiServer(app, host="127.0.0.1", port=0)
     api.port = server.port
     ready = threading.Event()

@@ -70,6 +70,7 @@ class Workers:
     def __init__(self, settings: Settings, *, count: int, store: tuple[str, tuple[str, str]] | None = None) -> None:
         self._command = _worker_command(settings, store and store[0])
         self._environment = _worker_environment(settings, store and store[1])
+        self._settings = settings
         self._count = count
         self._patience = settings.drain_seconds + STOP_SECONDS
         self._stopping = threading.Event()
@@ -111,7 +112,7 @@ class Workers:
 
     def _run(self, number: int) -> int:
         child = subprocess.Popen(  # noqa: S603 - our own command
-            self._command,
+            [*self._command, *_watching(self._settings, number)],
             env=self._environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the server, which ends its workers in order
@@ -183,12 +184,23 @@ def signals_handled(handler: Callable[[], object]) -> Iterator[None]:
 
 def _worker_command(settings: Settings, embedded_store: str | None) -> list[str]:
     command = [sys.executable, "-m", "edgepack", "worker", "--workers", "1", "--data", str(settings.data_folder)]
-    command += ["--region", settings.region, "--log-level", settings.log_level]
+    command += ["--region", settings.region, "--log-level", settings.log_level, "--log-format", settings.log_format]
     command += ["--drain-seconds", str(settings.drain_seconds)]
     endpoint = settings.s3_endpoint or embedded_store
     if endpoint is not None:
         command += ["--s3-endpoint", endpoint]
     return tied([*command, "--embedded-store"] if settings.s3_endpoint is None and embedded_store else command)
+
+
+def _watching(settings: Settings, number: int) -> list[str]:
+    """What one child shows to whoever watches it: each has a port of its own, unless any will do."""
+    options = []
+    if settings.otlp_endpoint is not None:
+        options += ["--otlp-endpoint", settings.otlp_endpoint]
+    if settings.status_port is not None:
+        port = settings.status_port + number if settings.status_port else 0
+        options += ["--status-port", str(port), "--status-host", settings.status_host]
+    return [*options, "--metrics"] if settings.metrics else options
 
 
 def _worker_environment(settings: Settings, store_key: tuple[str, str] | None) -> dict[str, str]:

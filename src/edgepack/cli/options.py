@@ -1,6 +1,5 @@
 """The settings as command-line options: declared once, used by `serve`, `worker` and `env`."""
 
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from edgepack.settings import Settings, load_settings
+from edgepack.telemetry.logs import configure_logging
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -20,6 +20,12 @@ SERVER = (
     click.option("--workers", type=int, help="Worker processes; 0 for none, they run elsewhere [half the cores]."),
     click.option("--weed", metavar="FILE", help="A SeaweedFS binary to run in place of the one that comes along."),
     click.option("--account-id", metavar="DIGITS", help="Account of the first access key [000000000000]."),
+    click.option(
+        "--shutdown-delay",
+        type=float,
+        metavar="SECONDS",
+        help="Go on serving that long after SIGTERM while /readyz says no, for load balancers to turn away [0].",
+    ),
 )
 WORKER = (click.option("--workers", type=int, help="How many, each a process of its own [1]."),)
 SHARED = (
@@ -37,7 +43,25 @@ SHARED = (
         metavar="SECONDS",
         help="How long a worker that is told to stop goes on with its job before it hands it over [5].",
     ),
+    click.option(
+        "--status-port",
+        type=int,
+        metavar="PORT",
+        help="A worker answers /healthz, /readyz and /metrics there, several of them at this port and the next ones; "
+        "0 takes any free ones, which the log tells [none].",
+    ),
+    click.option("--status-host", metavar="HOST", help="Address on which workers do so [127.0.0.1]."),
     click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error [info]."),
+    click.option("--log-format", metavar="FORM", help="text, or json: one object a line [text]."),
+    click.option(
+        "--metrics",
+        is_flag=True,
+        default=None,
+        help="Show Prometheus metrics at /metrics to anybody who reaches the port.",
+    ),
+    click.option(
+        "--otlp-endpoint", metavar="URL", help="Send traces to this OpenTelemetry collector; needs edgepack[otel]."
+    ),
 )
 
 
@@ -61,12 +85,10 @@ def read_settings(flags: dict[str, Any]) -> Settings:
     return load_settings(flags, environ=os.environ, folder=Path.cwd())
 
 
-def start_logging(level: str, *, process: str) -> None:
-    """Log to stderr, one line an event, with the process's role in it."""
-    logging.basicConfig(
-        level=level.upper(), format=f"%(asctime)s {process} %(levelname)s %(name)s: %(message)s", force=True
-    )
-    # It advises anybody who asks for a protocol upgrade, at length, to install packages.
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    for noisy in ("boto3", "botocore", "s3transfer", "urllib3", "alembic", "dbos"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+def start_logging(settings: Settings, *, process: str) -> dict[str, str]:
+    """Log to stderr, one line an event, with the process's role in it.
+
+    Returns:
+        What stands in every line of the JSON form, to add to.
+    """
+    return configure_logging(settings.log_level, settings.log_format, process=process)

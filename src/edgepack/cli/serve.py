@@ -1,6 +1,8 @@
 """`edgepack serve`: the whole service as one process tree."""
 
 import logging
+import os
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +12,10 @@ import click
 from edgepack.cli.options import SERVER, SHARED, read_settings, start_logging, with_options
 from edgepack.cli.state import DataFolder, Endpoints
 from edgepack.settings import Settings
+from edgepack.telemetry.readiness import Readiness
 
 if TYPE_CHECKING:
+    from edgepack.cli.monitoring import Monitoring
     from edgepack.database.engine import Database
     from edgepack.jobs.engine import WorkQueue
     from edgepack.keys.sealing import SecretBox
@@ -32,7 +36,7 @@ def serve_command(**flags: Any) -> None:
     Every option can also be set as EDGEPACK_<NAME> or in ./edgepack.toml.
     """
     settings = read_settings(flags)
-    start_logging(settings.log_level, process="serve")
+    start_logging(settings, process="serve")
     Server(settings).run()
 
 
@@ -46,16 +50,19 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._folder = DataFolder(settings.data_folder)
+        self._s3: str | None = None
 
     def run(self) -> None:
         """Run until SIGTERM or SIGINT.
 
         Raises:
             SettingsError: The S3 endpoint has no access key.
-            StateError: The data folder or the port is in use, the database cannot be reached, or the store did not
-                start.
+            StateError: The data folder or the port is in use, the database cannot be reached, the store did not start,
+                or traces are wanted without what sends them.
         """
+        from edgepack.cli.checks import server_checks
         from edgepack.cli.children import Workers
+        from edgepack.cli.monitoring import Monitoring
         from edgepack.database.engine import Database
         from edgepack.jobs.engine import WorkQueue
         from edgepack.keys.sealing import SecretBox
@@ -64,6 +71,7 @@ class Server:
 
         settings = self._settings
         own_store = None if settings.s3_endpoint is None else settings.own_store()
+        monitoring = Monitoring(settings, process="serve", instance=f"{socket.gethostname()}-{os.getpid()}")
         self._folder.open()
         secrets = SecretBox.open(settings.data_folder)
         with ExitStack() as running:
@@ -73,9 +81,19 @@ class Server:
             work = WorkQueue(settings.database_url)
             running.callback(work.close)
             # It listens from here on: a port that is taken ends the start before anything else is started.
-            server = ApiServer(_app(settings, database, secrets, work), host=settings.host, port=settings.port)
+            readiness = Readiness(server_checks(database, lambda: self._s3))
+            server = ApiServer(
+                _app(settings, database, secrets, work, monitoring, readiness),
+                host=settings.host,
+                port=settings.port,
+                on_stop=readiness.drain,
+                delay=settings.shutdown_delay,
+            )
+            monitoring.watch_connections(lambda: server.connections)
+            running.callback(monitoring.close)
             s3 = own_store[0] if own_store else self._start_store(database, secrets, running)
             require_reachable(s3)
+            self._s3 = s3
             workers = Workers(settings, count=settings.worker_count, store=None if own_store else (s3, key))
             running.callback(workers.stop)
             workers.start()
@@ -117,7 +135,15 @@ class Server:
         click.echo(f"edgepack ready api={api} s3={s3} console={api}/console")
 
 
-def _app(settings: Settings, database: "Database", secrets: "SecretBox", work: "WorkQueue") -> "App":
+def _app(  # noqa: PLR0913, PLR0917 - what an application is made of
+    settings: Settings,
+    database: "Database",
+    secrets: "SecretBox",
+    work: "WorkQueue",
+    monitoring: "Monitoring",
+    readiness: Readiness,
+) -> "App":
+    from edgepack.jobs.backlog import read_backlog
     from edgepack.jobs.workflow import system_clock
     from edgepack.service.context import Context
     from edgepack.service.credentials import CredentialLookup
@@ -125,11 +151,15 @@ def _app(settings: Settings, database: "Database", secrets: "SecretBox", work: "
     from edgepack.wire.app import create_app
 
     context = Context(database=database, work=work, secrets=secrets, region=settings.region, clock=system_clock)
+    operations = build_operations(context)
+    monitoring.show_backlog(lambda: read_backlog(database))
     return create_app(
-        operations=build_operations(context),
+        operations=operations,
         lookup=CredentialLookup(database, secrets),
         lookup_inline=database.is_sqlite,
         region=settings.region,
+        status=monitoring.pages(readiness),
+        observers=monitoring.request_observers(operations),
     )
 
 

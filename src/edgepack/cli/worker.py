@@ -13,7 +13,9 @@ from edgepack.cli.options import SHARED, WORKER, read_settings, start_logging, w
 from edgepack.settings import Settings
 
 if TYPE_CHECKING:
+    from edgepack.database.engine import Database
     from edgepack.jobs.worker import Worker
+    from edgepack.telemetry.observers import JobObserver
 
 
 @click.command("worker")
@@ -29,12 +31,12 @@ def worker_command(*, embedded_store: bool, **flags: Any) -> None:
     over to another worker. The second signal hands it over at once.
     """
     settings = read_settings(flags)
-    start_logging(settings.log_level, process="worker")
+    log_fields = start_logging(settings, process="worker")
     count = settings.workers or 1
     if count > 1:
         run_workers(settings, count)
     else:
-        run_worker(settings, embedded_store=embedded_store)
+        run_worker(settings, embedded_store=embedded_store, log_fields=log_fields)
 
 
 def run_workers(settings: Settings, count: int) -> None:
@@ -54,35 +56,52 @@ def run_workers(settings: Settings, count: int) -> None:
         workers.stop()
 
 
-def run_worker(settings: Settings, *, embedded_store: bool) -> None:
+def run_worker(settings: Settings, *, embedded_store: bool, log_fields: dict[str, str]) -> None:
     """Run one worker in this process until SIGTERM or SIGINT.
 
     Args:
         settings: What to work on.
         embedded_store: Whether the endpoint in the settings is that of the data folder's own store.
+        log_fields: What stands in every line of the JSON log; the worker's id is added.
 
     Raises:
-        StateError: There is no store or no key, the keys are not those of the database, or the store or the database
-            cannot be reached.
+        StateError: There is no store or no key, the keys are not those of the database, the store or the database cannot
+            be reached, the status port is taken, or traces are wanted without what sends them.
     """
+    from edgepack.cli.checks import worker_checks
     from edgepack.cli.memory import keep_small
+    from edgepack.cli.monitoring import Monitoring
     from edgepack.compilers.confinement import landlock_version
+    from edgepack.database.engine import Database
+    from edgepack.jobs.engine import new_executor_id
 
     keep_small()
     if landlock_version() < 1:
         logging.getLogger(__name__).warning("this kernel has no Landlock: compilers may read what this worker may")
-    worker = _worker(settings, embedded=embedded_store or settings.s3_endpoint is None)
+    log_fields["executor_id"] = executor_id = new_executor_id()
+    monitoring = Monitoring(settings, process="worker", instance=executor_id)
+    embedded = embedded_store or settings.s3_endpoint is None
+    database = Database(settings.database_url)
+    worker = _worker(settings, database, executor_id, embedded=embedded, observer=monitoring.job_observer())
+    readiness = monitoring.listen(worker_checks(database, worker))
+
+    def stop(*_: object) -> None:
+        readiness.drain()
+        worker.stop()
+
     for number in LEAVING_SIGNALS:
-        signal.signal(number, lambda *_: worker.stop())
+        signal.signal(number, stop)
     worker.run()
+    monitoring.close()
     logging.shutdown()
     # Not sys.exit: a job that is running would be waited for. It has been handed on, and may not go on writing.
     os._exit(0)
 
 
-def _worker(settings: Settings, *, embedded: bool) -> "Worker":
+def _worker(
+    settings: Settings, database: "Database", executor_id: str, *, embedded: bool, observer: "JobObserver"
+) -> "Worker":
     from edgepack.cli.state import open_store
-    from edgepack.database.engine import Database
     from edgepack.jobs.compilation import CompilationWork
     from edgepack.jobs.disk_room import DiskRoom
     from edgepack.jobs.edge_packaging import EdgePackagingWork
@@ -93,7 +112,6 @@ def _worker(settings: Settings, *, embedded: bool) -> "Worker":
     from edgepack.package.trust import TrustRoots
     from edgepack.service.credentials import require_keys_of
 
-    database = Database(settings.database_url)
     signer = load_signer(settings.data_folder)
     require_keys_of(database, SecretBox.load(settings.data_folder))
     store = open_store(settings, database)
@@ -107,9 +125,16 @@ def _worker(settings: Settings, *, embedded: bool) -> "Worker":
             signer=signer,
             trust=TrustRoots.from_pem(export_trust(settings.data_folder)),
             clock=system_clock,
+            observer=observer,
         ),
         compilation=CompilationWork(
-            database, store=store, room=room, scratch=settings.data_folder / "scratch", clock=system_clock
+            database,
+            store=store,
+            room=room,
+            scratch=settings.data_folder / "scratch",
+            clock=system_clock,
+            observer=observer,
         ),
         drain_seconds=settings.drain_seconds,
+        executor_id=executor_id,
     )

@@ -43,6 +43,10 @@ class Attempt(Generic[Job]):
         clock: Microseconds since the epoch.
         job_id: The job's row id.
         number: The attempt's number.
+
+    Attributes:
+        bytes_read: Bytes of the model that have been read from the store.
+        bytes_written: Size of what has been left there.
     """
 
     def __init__(self, database: Database, jobs: JobTable[Job], clock: Clock, *, job_id: int, number: int) -> None:
@@ -52,11 +56,18 @@ class Attempt(Generic[Job]):
         self._jobs: JobTable[Job] = jobs
         self._job_id = job_id
         self._job: Job | None = None
+        self.bytes_read = 0
+        self.bytes_written = 0
 
     @property
     def job(self) -> Job:
         """The job's row, as this attempt last read or wrote it."""
         assert self._job is not None  # `refresh` comes first
+        return self._job
+
+    @property
+    def known(self) -> Job | None:
+        """The same; None while nothing has been read."""
         return self._job
 
     @property

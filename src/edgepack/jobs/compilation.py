@@ -32,6 +32,7 @@ from edgepack.objects.address import S3Address, join_key, parse_object_uri
 from edgepack.objects.info import ObjectInfo
 from edgepack.objects.store import ObjectStore
 from edgepack.package.scan import scan_archive
+from edgepack.telemetry.observers import UNOBSERVED, JobObserver
 
 DEFAULT_RUNTIME_SECONDS = 86_400
 """StoppingCondition.MaxRuntimeInSeconds where it is absent: one day (API_StoppingCondition.html)."""
@@ -54,13 +55,23 @@ class CompilationWork(JobWork[CompilationJob]):
         room: Whether the store's disk has room.
         scratch: Folder for a job's files while it runs.
         clock: Microseconds since the epoch.
+        observer: Told what the jobs do.
     """
 
     workflow: ClassVar[str] = COMPILATION_WORKFLOW
     queue: ClassVar[str] = COMPILATION_QUEUE
 
-    def __init__(self, database: Database, *, store: ObjectStore, room: DiskRoom, scratch: Path, clock: Clock) -> None:
-        super().__init__(database, compilation_jobs, clock)
+    def __init__(  # noqa: PLR0913 - keyword-only
+        self,
+        database: Database,
+        *,
+        store: ObjectStore,
+        room: DiskRoom,
+        scratch: Path,
+        clock: Clock,
+        observer: JobObserver = UNOBSERVED,
+    ) -> None:
+        super().__init__(database, compilation_jobs, clock, observer=observer)
         self.store = store
         self.room = room
         self.scratch = scratch
@@ -141,6 +152,7 @@ class _Run:
         model.mkdir()
         with closing(self._work.store.stream(source)) as chunks:
             extract_archive(chunks, model, poll=self._poll)
+        self._attempt.bytes_read = source.size
         output.mkdir()
         run_isolated(
             compiler.name,
@@ -168,11 +180,13 @@ class _Run:
         with aborted_on_error(writer), closing(self._work.store.stream(source)) as chunks:
             copied = _Copied(chunks, writer, self._poll)
             scan_archive(copied)
+            self._attempt.bytes_read = source.size
             self._finish(copied, writer)
 
     def _finish(self, copied: "_Copied", writer: UploadingWriter) -> None:
         self._digest = copied.digest
         self._written = writer.finish(bytearray(), b"", go_on=self._poll)
+        self._attempt.bytes_written = self._written.size
 
     def _writer(self, size: int) -> UploadingWriter:
         attempt, request = self._attempt, self._attempt.job.request

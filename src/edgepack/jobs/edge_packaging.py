@@ -36,6 +36,7 @@ from edgepack.objects.store import ObjectStore
 from edgepack.package.manifest import ModelIdentity, TargetPlatform
 from edgepack.package.signature import Signer
 from edgepack.package.trust import TrustRoots
+from edgepack.telemetry.observers import UNOBSERVED, JobObserver
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         signer: Signs packages.
         trust: The root that their signatures must lead to, when they are read back.
         clock: Microseconds since the epoch.
+        observer: Told what the jobs do.
     """
 
     workflow: ClassVar[str] = EDGE_PACKAGING_WORKFLOW
@@ -64,8 +66,9 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
         signer: Signer,
         trust: TrustRoots,
         clock: Clock,
+        observer: JobObserver = UNOBSERVED,
     ) -> None:
-        super().__init__(database, edge_packaging_jobs, clock)
+        super().__init__(database, edge_packaging_jobs, clock, observer=observer)
         self.store = store
         self.room = room
         self.signer = signer
@@ -121,6 +124,7 @@ class _Run:
 
         def tell(progress: TransferProgress) -> None:
             self._progress = progress
+            attempt.bytes_read = progress.bytes_read
             checkpoint()
 
         self._packaged = package_object(
@@ -142,6 +146,7 @@ class _Run:
                 work.database, work.store, source, account_id=job.account_id, trust=work.trust, now=self._now()
             ),
         )
+        attempt.bytes_written = self._packaged.info.size
 
     def check(self) -> None:
         self._attempt.advance(status_message="Checking the stored package.")

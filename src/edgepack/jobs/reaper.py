@@ -20,6 +20,7 @@ from edgepack.jobs.engine import QUARANTINE_QUEUE, WorkQueue, new_workflow_id
 from edgepack.jobs.lifecycle import ACTIVE, STARTING
 from edgepack.jobs.pacing import polling_seconds
 from edgepack.jobs.workflow import JobWork
+from edgepack.telemetry.context import bound
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +174,10 @@ class Reaper:
                         turn=job.turn,
                         attempt=job.attempt,
                     )
-                    log.warning("%s: worker %s is gone; attempt %d", job.arn, workflow.executor_id, job.attempt)
+        if work is not None and job is not None:
+            with bound(job_arn=job.arn, attempt=job.attempt):
+                log.warning("worker %s is gone; another attempt", workflow.executor_id)
+            work.observer.requeued(work.kind, died=died)
         self._queue.cancel(workflow.workflow_id)
         return int(job is not None)
 

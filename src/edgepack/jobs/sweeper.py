@@ -17,6 +17,7 @@ from edgepack.jobs.lifecycle import ACTIVE
 from edgepack.jobs.workflow import JobWork
 from edgepack.objects.address import S3Address
 from edgepack.objects.store import ObjectStore
+from edgepack.telemetry.context import bound
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,8 @@ class Sweeper:
             self._store.abort_upload(S3Address(upload.bucket, upload.key), upload.upload_id)
             with self._database.write() as connection:
                 uploads.remove(connection, upload.upload_id)
-            log.info("aborted an upload that %s had left", upload.owner_arn)
+            with bound(job_arn=upload.owner_arn, attempt=upload.attempt):
+                log.info("aborted an upload that the job had left")
         return len(left)
 
     def _is_active(self, connection: Any, upload: OpenUpload) -> bool:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Protocol
 
 from edgepack.errors import StoreError
@@ -126,7 +127,7 @@ class UploadingWriter:
             self._sending.popleft().result()
         part, self._filling = self._filling, bytearray()
         self._last_number += 1
-        self._sending.append(self._pool.submit(upload.upload_part, self._last_number, part))
+        self._sending.append(self._pool.submit(copy_context().run, upload.upload_part, self._last_number, part))
 
 
 class CopyingWriter:
@@ -147,7 +148,7 @@ class CopyingWriter:
         self._held = bytearray()
         self._upload = destination.begin_upload()
         self._pool = ThreadPoolExecutor(COPIES_AT_ONCE, thread_name_prefix="copy-part")
-        self._copies = deque(self._pool.submit(self._copy, part) for part in plan.middle)
+        self._copies = deque(self._pool.submit(copy_context().run, self._copy, part) for part in plan.middle)
 
     def take(self, data: memoryview) -> None:
         """See `PackageWriter`."""

@@ -68,6 +68,7 @@ class Worker:
         database: Where jobs are.
         packaging: Runs edge packaging jobs.
         compilation: Runs compilation jobs.
+        executor_id: The worker's id.
         drain_seconds: How long jobs that are under way may go on after `stop`, before they are handed over.
     """
 
@@ -77,9 +78,10 @@ class Worker:
         *,
         packaging: EdgePackagingWork,
         compilation: CompilationWork,
+        executor_id: str,
         drain_seconds: float = 0.0,
     ) -> None:
-        self.executor_id = engine.new_executor_id()
+        self.executor_id = executor_id
         self._url = database.url.render_as_string(hide_password=False)
         self._works: tuple[JobWork[Any], ...] = (packaging, compilation)
         self._heartbeat = Heartbeat(database, self.executor_id)
@@ -89,6 +91,12 @@ class Worker:
         self._drain_seconds = drain_seconds
         self._under_way = UnderWay()
         self._told_to_stop: SimpleQueue[None] = SimpleQueue()
+        self._launched = False
+
+    @property
+    def launched(self) -> bool:
+        """Whether the engine takes jobs from the queues."""
+        return self._launched
 
     def run(self) -> None:
         """Run jobs until `stop` is called; what does not end soon after that is handed over to other workers.
@@ -105,6 +113,7 @@ class Worker:
         for work in self._works:
             _register(work.queue)
         _register(engine.QUARANTINE_QUEUE, global_concurrency=1)
+        self._launched = True
         self._sweeper.start()
         log.info("worker %s runs jobs", self.executor_id)
         while not self._is_told_to_stop(within=HEARTBEAT_SECONDS):

@@ -8,6 +8,7 @@ when the workflow itself fails, the reaper begins another attempt.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
 from dbos import DBOS
@@ -18,7 +19,10 @@ from edgepack.database.records import CompilationJob, EdgePackagingJob
 from edgepack.errors import ArtifactError, EdgepackError
 from edgepack.jobs.attempt import Attempt, Clock, Job, JobStoppedError, JobSupersededError
 from edgepack.jobs.lifecycle import FAILED, MAX_DEATHS, STOPPED
+from edgepack.jobs.observing import Watch
 from edgepack.objects.errors import ObjectStoreError
+from edgepack.telemetry.context import bound, note
+from edgepack.telemetry.observers import UNOBSERVED, JobObserver
 
 if TYPE_CHECKING:
     from dbos import StepOptions
@@ -73,15 +77,24 @@ class JobWork(Generic[Job]):
         database: Where the job's row is.
         jobs: The queries over its table.
         clock: Microseconds since the epoch.
+        observer: Told what the jobs do.
     """
 
     workflow: ClassVar[str]
     queue: ClassVar[str]
 
-    def __init__(self, database: Database, jobs: JobTable[Job], clock: Clock) -> None:
+    def __init__(
+        self, database: Database, jobs: JobTable[Job], clock: Clock, *, observer: JobObserver = UNOBSERVED
+    ) -> None:
         self.database = database
         self.jobs: JobTable[Job] = jobs
         self.clock = clock
+        self.observer = observer
+
+    @property
+    def kind(self) -> str:
+        """The kind of job, as metrics and traces call it: `edge_packaging`, `compilation`."""
+        return self.workflow.removesuffix("_job")
 
     def steps(self, attempt: Attempt[Job]) -> Sequence[Step]:
         """The steps of one attempt, in order; they share what they find out. Each may run twice, and leaves one result.
@@ -108,10 +121,15 @@ class JobWork(Generic[Job]):
     def run(self, job_id: int, number: int) -> None:
         """Run one attempt: a workflow's body, inside the engine, on a worker."""
         attempt = Attempt(self.database, self.jobs, self.clock, job_id=job_id, number=number)
-        for name, step in self.steps(attempt):
-            options = cast("StepOptions", {"name": name, **DATABASE_RETRIES})
-            if not DBOS.run_step(options, self.perform, attempt, step):
-                return
+        watch = Watch(self.observer, self.kind, attempt)
+        with bound(attempt=number), watch.whole():
+            for name, step in self.steps(attempt):
+                if not watch.step(name, partial(self._engine_step, name, attempt, step)):
+                    return
+
+    def _engine_step(self, name: str, attempt: Attempt[Job], step: Callable[[], None]) -> bool:
+        options = cast("StepOptions", {"name": name, **DATABASE_RETRIES})
+        return DBOS.run_step(options, self.perform, attempt, step)
 
     def perform(self, attempt: Attempt[Job], step: Callable[[], None]) -> bool:
         """Do one step, or end the job; whether there is more to do.
@@ -121,6 +139,7 @@ class JobWork(Generic[Job]):
         """
         try:
             attempt.refresh()
+            note(job_arn=attempt.job.arn)
             _require_harmless(attempt.job)
             self._with_retries(attempt, step)
         except JobSupersededError:
@@ -130,10 +149,10 @@ class JobWork(Generic[Job]):
         except DatabaseUnavailableError:
             raise
         except EdgepackError as error:
-            log.info("%s failed: %s", attempt.job.arn, error.message)
+            log.info("failed: %s", error.message)
             self._end(attempt, FAILED, error.diagnostics())
         except Exception:
-            log.exception("%s failed on a defect", attempt.job.arn)
+            log.exception("failed on a defect")
             self._end(attempt, FAILED, DEFECT_MESSAGE)
         else:
             return True
@@ -146,7 +165,8 @@ class JobWork(Generic[Job]):
             except ObjectStoreError as error:
                 if not error.retryable:
                     raise
-                log.warning("%s: %s Trying again.", attempt.job.arn, error.message)
+                log.warning("%s Trying again.", error.message)
+                self.observer.store_retried(self.kind)
                 self._wait(attempt, STORE_BACKOFF_SECONDS * 2 ** (number - 1))
         return step()
 
@@ -178,9 +198,9 @@ class JobWork(Generic[Job]):
         except (DatabaseUnavailableError, JobSupersededError):
             raise
         except EdgepackError as error:
-            log.warning("%s: clean-up failed: %s", attempt.job.arn, error.message)
+            log.warning("clean-up failed: %s", error.message)
             return f"What it had written could not be removed: {error.message}"
         except Exception:
-            log.exception("%s: clean-up failed on a defect", attempt.job.arn)
+            log.exception("clean-up failed on a defect")
             return "What it had written could not be removed; the worker's log has the details."
         return NOTHING_LEFT if status == STOPPED else ""

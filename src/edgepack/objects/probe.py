@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import http.client
 import socket
+import ssl
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -41,6 +42,38 @@ def require_reachable(endpoint: str) -> None:
             f"The S3 endpoint {endpoint} cannot be reached: {error.strerror or error}.",
             advice="Start the object store first, and check --s3-endpoint.",
         ) from error
+
+
+def require_answering(endpoint: str) -> None:
+    """See that an S3 endpoint answers a request, whatever it says: nothing is signed, so most say no.
+
+    Its certificate is not looked at: nothing is told and nothing believed here, and jobs look at it.
+
+    Raises:
+        StateError: It does not, or says that it failed.
+    """
+    parts = urlsplit(endpoint)
+    host = parts.hostname or ""
+    connection = (
+        http.client.HTTPSConnection(host, parts.port, timeout=PROBE_SECONDS, context=_unverified())
+        if parts.scheme == "https"
+        else http.client.HTTPConnection(host, parts.port, timeout=PROBE_SECONDS)
+    )
+    try:
+        connection.request("HEAD", "/")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        raise StateError("The object store does not answer.") from error
+    finally:
+        connection.close()
+    if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise StateError(f"The object store answers {status}.")
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def sign_list_buckets(host: str, credential: StoreCredential, *, region: str, now: dt.datetime) -> dict[str, str]:

@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from edgepack.objects.client import translated
@@ -56,7 +58,8 @@ def stream_ranges(client: "S3Client", info: ObjectInfo, *, start: int, end: int)
             first = next(starts, None)
             if first is not None:
                 last = min(first + RANGE_BYTES, end)
-                waiting.append(pool.submit(read_range, client, info, start=first, end=last, abandoned=abandoned))
+                read = partial(read_range, client, info, start=first, end=last, abandoned=abandoned)
+                waiting.append(pool.submit(copy_context().run, read))  # its log lines name the job, too
 
         try:
             for _ in range(READ_AHEAD):

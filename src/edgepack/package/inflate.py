@@ -4,7 +4,9 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from isal import igzip_lib, isal_zlib
@@ -109,7 +111,9 @@ class InflateThread:
             ArtifactError: The stream is not acceptable.
             BaseException: Whatever the source itself raised.
         """
-        thread = threading.Thread(target=self._run, name="edgepack-inflate", daemon=True)
+        # In the caller's context: the source is read on that thread, and what is logged there is about the same job.
+        run = partial(copy_context().run, self._run)
+        thread = threading.Thread(target=run, name="edgepack-inflate", daemon=True)
         thread.start()
         try:
             while not isinstance(item := self._next(idle), Inflated):

@@ -28,6 +28,7 @@ from edgepack.service.limits import next_turn, require_room
 from edgepack.service.listing import list_jobs
 from edgepack.service.stopping import stop_job
 from edgepack.service.tags import put_new_tags
+from edgepack.telemetry.context import note
 
 SORT_COLUMNS = {"Name": "name", "CreationTime": "created_at", "Status": "status"}
 
@@ -162,6 +163,7 @@ class CompilationJobs:
                 job_id=job.id,
                 turn=job.turn,
             )
+            note(workflow_id=workflow_id)
 
 
 def _check(request: CreateCompilationJobRequest) -> None:

@@ -30,6 +30,7 @@ from edgepack.service.limits import next_turn, require_room
 from edgepack.service.listing import list_jobs
 from edgepack.service.stopping import stop_job
 from edgepack.service.tags import put_new_tags
+from edgepack.telemetry.context import note
 
 STOP_MESSAGES = {
     STOPPED: "Stopped before a worker took it. Nothing was written.",
@@ -202,6 +203,7 @@ class EdgePackagingJobs:
             job_id=job.id,
             turn=job.turn,
         )
+        note(workflow_id=workflow_id)
 
 
 def _name_taken(arn: str) -> ValidationError:

@@ -2,8 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -12,6 +11,8 @@ from edgepack.console.page import Page, render_page
 from edgepack.contract.operations import OPERATIONS
 from edgepack.service.caller import Credential
 from edgepack.service.operations import Operations
+from edgepack.telemetry.observers import DISCONNECTED, RequestObserver
+from edgepack.telemetry.readiness import Readiness
 from edgepack.wire.authentication import Authenticator
 from edgepack.wire.body import MAX_BODY_BYTES, ClientDisconnectedError, read_body
 from edgepack.wire.errors import fault_of
@@ -20,12 +21,11 @@ from edgepack.wire.json11 import Json11
 from edgepack.wire.messages import Receive, Request, Response, Scope, Send, read_head, send_response
 from edgepack.wire.performing import Performer
 from edgepack.wire.query import FORM, Query
+from edgepack.wire.recording import Record, Recorder, identify
 from edgepack.wire.rest import RestJson
 from edgepack.wire.served import SERVICE_TITLES, WireProtocol
+from edgepack.wire.status import METHODS, StatusPages, View
 from edgepack.wire.throttling import READ_RATE, WORK_RATE, Rate
-
-HEALTHY: Final = Response(b'{"status":"ok"}', b"application/json", headers=((b"cache-control", b"no-store"),))
-"""The answer of `GET /healthz`: the process lives and its event loop turns. It promises nothing about the database."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,22 +50,28 @@ class App:
         performer: Carries out operations.
         max_body_bytes: The largest body that is read.
         operations: The handlers.
-        pages: What is served to anyone, by path.
+        status: What is told to anyone who watches.
+        views: What else is served to anyone, by path.
+        observers: Told of every request.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only
         self,
         *,
         authenticator: Authenticator,
         performer: Performer,
         max_body_bytes: int,
         operations: Operations,
-        pages: Mapping[bytes, Response],
+        status: StatusPages,
+        views: Mapping[bytes, View],
+        observers: Sequence[RequestObserver],
     ) -> None:
         self._authenticator = authenticator
         self._performer = performer
         self._max_body_bytes = max_body_bytes
-        self._pages = pages
+        self._status = status
+        self._views = {**status.views, **views}
+        self._recorder = Recorder(observers)
         self._json = Json11(operations)
         self._query = Query(operations)
         self._rest = RestJson()
@@ -82,22 +88,28 @@ class App:
         """Release the threads; for whoever runs the application without the lifespan protocol."""
         self._performer.close()
         self._authenticator.close()
+        self._status.close()
 
     async def _serve(self, request: Request, receive: Receive, send: Send) -> None:
         request_id = self._ids.next()
-        if request.method in {"GET", "HEAD"} and request.path in self._pages:
-            await send_response(send, self._pages[request.path], request_id)
+        if request.method in METHODS and (view := self._views.get(request.path)) is not None:
+            await send_response(send, await view(), request_id)
             return
-        protocol = self._protocol(request)
+        protocol, record = self._protocol(request), self._recorder.begin(request, request_id)
         try:
-            response = await self._answer(protocol, request, receive, request_id)
+            response = await self._answer(protocol, request, receive, record)
         except ClientDisconnectedError:
+            record.code = DISCONNECTED
+            self._recorder.end(record, 0)
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an AWS error and the log the rest
-            response = protocol.refuse(fault_of(error, request_id), request_id)
+            fault = fault_of(error, request_id)
+            record.code = fault.code
+            response = protocol.refuse(fault, request_id)
+        self._recorder.end(record, response.status)
         await send_response(send, response, request_id)
 
-    async def _answer(self, protocol: WireProtocol, request: Request, receive: Receive, request_id: bytes) -> Response:
+    async def _answer(self, protocol: WireProtocol, request: Request, receive: Receive, record: Record) -> Response:
         authenticator = self._authenticator
         claim = authenticator.examine(request, protocol.services(request))
         declared = request.headers.get(b"content-length")
@@ -105,11 +117,12 @@ class App:
         key = authenticator.known_key(claim.scope) or await authenticator.look_up(claim.scope)
         caller = authenticator.prove(claim, request, body, key=key)
         served, decoded = protocol.read(request, body)
+        identify(record, served.name, caller, decoded)
         if served.handler.inline:
             result = self._performer.perform_inline(served.handler, caller, decoded)
         else:
             result = await self._performer.perform(served.handler, caller, decoded)
-        return protocol.answer(served, result, request_id)
+        return protocol.answer(served, result, record.request_id)
 
     def _protocol(self, request: Request) -> WireProtocol:
         if request.path == b"/":
@@ -135,6 +148,8 @@ def create_app(  # noqa: PLR0913 - keyword-only
     region: str,
     clock: Callable[[], float] = time.time,
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    status: StatusPages | None = None,
+    observers: Sequence[RequestObserver] = (),
 ) -> App:
     """Make the application.
 
@@ -145,6 +160,8 @@ def create_app(  # noqa: PLR0913 - keyword-only
         region: The region that requests must be signed for.
         clock: Epoch seconds, for signatures and for the expiry of credentials.
         limits: What one caller may ask of the server.
+        status: What is told to anyone who watches; None for a server that is ready whenever it answers.
+        observers: Told of every request.
 
     Returns:
         An ASGI 3 application for one event loop.
@@ -155,7 +172,9 @@ def create_app(  # noqa: PLR0913 - keyword-only
         performer=Performer(read_rate=limits.read_rate, work_rate=limits.work_rate),
         max_body_bytes=limits.max_body_bytes,
         operations=operations,
-        pages={b"/healthz": HEALTHY, b"/console": _page_response(page)},
+        status=status or StatusPages(Readiness({})),
+        views={b"/console": _always(_page_response(page))},
+        observers=observers,
     )
 
 
@@ -165,6 +184,13 @@ def _operations_by_title(operations: Operations) -> dict[str, list[str]]:
         for service, title in SERVICE_TITLES.items()
         if (names := sorted(name for name in operations if OPERATIONS[name].service == service))
     }
+
+
+def _always(response: Response) -> View:
+    async def view() -> Response:
+        return response
+
+    return view
 
 
 def _page_response(page: Page) -> Response:

@@ -64,15 +64,16 @@ def _joined(received: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-async def send_response(send: Send, response: Response, request_id: bytes) -> None:
+async def send_response(send: Send, response: Response, request_id: bytes | None = None) -> None:
     """Send a complete answer.
 
     Args:
         send: The ASGI connection's.
         response: What to send.
-        request_id: What the SDKs show as `ResponseMetadata.RequestId`.
+        request_id: What the SDKs show as `ResponseMetadata.RequestId`; None where no SDK asks.
     """
     body = response.body
+    identity = () if request_id is None else ((b"x-amzn-requestid", request_id),)
     await send(
         {
             "type": "http.response.start",
@@ -80,7 +81,7 @@ async def send_response(send: Send, response: Response, request_id: bytes) -> No
             "headers": [
                 (b"content-type", response.content_type),
                 (b"content-length", b"%d" % len(body)),
-                (b"x-amzn-requestid", request_id),
+                *identity,
                 *response.headers,
             ],
         }

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator
 from types import FrameType
 from typing import Final
@@ -11,7 +12,6 @@ from typing import Final
 import uvicorn
 
 from edgepack.errors import StateError
-from edgepack.wire.app import App
 from edgepack.wire.connection import LimitedConnection
 
 KEEP_ALIVE_SECONDS: Final = 75
@@ -42,18 +42,34 @@ class ApiServer:
     """A server for one run.
 
     Args:
-        app: What to serve.
+        app: What to serve: an ASGI 3 application.
         host: Address to listen on, a name or an IPv4 or IPv6 address.
         port: Port; 0 takes any free one.
+        on_stop: Called in the signal handler when the server is told to stop by SIGTERM or SIGINT.
+        delay: Seconds to go on serving after SIGTERM, for load balancers to turn away; a second signal ends them.
 
     Raises:
         ListenError: The address cannot be listened on.
     """
 
-    def __init__(self, app: App, *, host: str, port: int) -> None:
+    def __init__(
+        self,
+        app: Callable[..., object],
+        *,
+        host: str,
+        port: int,
+        on_stop: Callable[[], object] | None = None,
+        delay: float = 0.0,
+    ) -> None:
         self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self._server = _Server(configure(app))
+        self._server.on_stop, self._server.delay = on_stop, delay
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._server.server_state.connections)
 
     def run(self, on_ready: Callable[[int], object] | None = None) -> None:
         """Serve until `stop`, or, in the main thread, until SIGTERM or SIGINT; requests being served are finished.
@@ -98,6 +114,9 @@ class _Server(uvicorn.Server):
     """The server of uvicorn, which tells when it is up and leaves signals as it found them."""
 
     on_started: Callable[[], object] | None = None
+    on_stop: Callable[[], object] | None = None
+    delay = 0.0
+    _stop_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -118,10 +137,21 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
-        """Stop; at the second SIGINT without waiting for requests."""
+        """Stop, after a SIGTERM not before the delay is over; at the second SIGINT without waiting for requests."""
+        if self.on_stop is not None:
+            self.on_stop()
+        if sig == signal.SIGTERM and self.delay > 0 and self._stop_at is None:
+            self._stop_at = time.monotonic() + self.delay
+            return
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to end; asked ten times a second."""
+        if self._stop_at is not None and time.monotonic() >= self._stop_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
 def _listen(host: str, port: int) -> socket.socket:

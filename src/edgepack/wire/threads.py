@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any, Final, ParamSpec, TypeVar
 
 from edgepack.errors import ThrottlingError
@@ -38,7 +39,10 @@ class Threads:
             raise ThrottlingError("The server has more work waiting than it takes on.")
         self._pending += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: _call(call, args, kwargs))
+            context = copy_context()  # what the call logs is about the same request
+            return await asyncio.get_running_loop().run_in_executor(
+                self._executor, lambda: context.run(_call, call, args, kwargs)
+            )
         finally:
             self._pending -= 1
 

@@ -2,15 +2,12 @@
 
 from alembic import context
 
-from edgepack.database.schema import metadata
-
-OUR_VERSION_TABLE = "edgepack_schema_version"
-"""The job engine keeps its own tables and versions in the same database."""
+from edgepack.database.schema import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    version_table=OUR_VERSION_TABLE,
+    version_table=VERSION_TABLE,
     render_as_batch=True,
 )
 context.run_migrations()
