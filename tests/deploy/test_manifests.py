@@ -125,7 +125,8 @@ def test_an_end_has_the_time_that_it_takes() -> None:
     grace = {name: float(pod.get("terminationGracePeriodSeconds", 0)) for name, pod in pods().items()}
     environment = {entry["name"]: entry.get("value") for entry in CONTAINERS["edgepack-api"]["env"]}
     assert grace["edgepack-api"] > float(environment["EDGEPACK_SHUTDOWN_DELAY"]) + 2 * SHUTDOWN_SECONDS
-    assert grace["edgepack-worker"] > 2 * STOP_SECONDS
+    environment = {entry["name"]: entry.get("value") for entry in CONTAINERS["edgepack-worker"]["env"]}
+    assert grace["edgepack-worker"] > float(environment["EDGEPACK_DRAIN_SECONDS"]) + STOP_SECONDS
 
 
 def test_workers_are_scaled_by_metrics_that_are_there() -> None:

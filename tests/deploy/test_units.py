@@ -14,6 +14,7 @@ from deploy.reading import INSTALLED, STATE, UNITS, require_command, require_set
 from driving import compiled
 from edgepack.cli.children import STOP_SECONDS as WORKERS_SECONDS
 from edgepack.objects.embedded import STOP_SECONDS as STORE_SECONDS
+from edgepack.settings import Settings
 from edgepack.tether import tied
 from edgepack.wire.server import SHUTDOWN_SECONDS
 from harness import EDGEPACK, RunningServer, settings_of, start_server
@@ -21,6 +22,7 @@ from postgres import PostgresServer
 from stores import running_store
 
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
+DRAIN_SECONDS = 60
 LANDLOCK = {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"}
 
 
@@ -74,10 +76,11 @@ def test_the_example_of_settings_has_settings() -> None:
 
 
 def test_a_stop_has_the_time_that_it_takes() -> None:
+    assert f"--drain-seconds {DRAIN_SECONDS} " in unit("edgepack-worker@.service")["ExecStart"][0]
     times = {name: int(unit(name)["TimeoutStopSec"][0]) for name in SERVICES if "TimeoutStopSec" in unit(name)}
-    assert times["edgepack.service"] > SHUTDOWN_SECONDS + WORKERS_SECONDS + STORE_SECONDS
+    assert times["edgepack.service"] > SHUTDOWN_SECONDS + Settings().drain_seconds + WORKERS_SECONDS + STORE_SECONDS
     assert times["edgepack-api.service"] > 2 * (SHUTDOWN_SECONDS + 10)
-    assert times["edgepack-worker@.service"] > 2 * WORKERS_SECONDS
+    assert times["edgepack-worker@.service"] > DRAIN_SECONDS + WORKERS_SECONDS
     assert all(unit(name)["KillMode"] == ["mixed"] for name in times)
 
 
