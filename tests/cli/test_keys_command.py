@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
+from cli.running import edgepack
 from edgepack.keys.signing import ensure_signing_keys, load_signer
 
 
@@ -43,3 +45,24 @@ def test_a_data_folder_without_keys_is_told_and_not_made(folder: Path) -> None:
 def test_a_target_that_is_no_file_is_a_usage_error(folder: Path, out: str) -> None:
     assert export(folder, out).returncode == 2
     assert Path("/dev/null").is_char_device()
+
+
+def test_keys_are_made_once_and_before_there_is_a_server(tmp_path: Path) -> None:
+    first = edgepack("keys", "create", "--data", "data", folder=tmp_path).stdout
+    assert first.startswith("made root.key.pem, root.pem, sealing.key, signing.key.pem, signing.pem in ")
+    made = {path.name: path.read_bytes() for path in (tmp_path / "data" / "keys").iterdir()}
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in (tmp_path / "data" / "keys").iterdir())
+    second = edgepack("keys", "create", "--data", "data", folder=tmp_path).stdout
+    assert second.splitlines()[0].endswith("is complete")
+    assert second.splitlines()[1] == first.splitlines()[1]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "data" / "keys").iterdir()} == made
+    root = x509.load_pem_x509_certificate(made["root.pem"])
+    assert second.splitlines()[1] == f"root certificate: SHA-256 {root.fingerprint(hashes.SHA256()).hex()}"
+
+
+def test_an_offline_root_is_not_made_anew(tmp_path: Path) -> None:
+    edgepack("keys", "create", "--data", "data", folder=tmp_path)
+    (tmp_path / "data" / "keys" / "root.key.pem").unlink()
+    assert "is complete" in edgepack("keys", "create", "--data", "data", folder=tmp_path).stdout
+    (tmp_path / "data" / "keys" / "signing.pem").unlink()
+    assert "root.key.pem" in edgepack("keys", "create", "--data", "data", folder=tmp_path, code=1).stderr
