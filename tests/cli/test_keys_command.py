@@ -66,3 +66,16 @@ def test_an_offline_root_is_not_made_anew(tmp_path: Path) -> None:
     assert "is complete" in edgepack("keys", "create", "--data", "data", folder=tmp_path).stdout
     (tmp_path / "data" / "keys" / "signing.pem").unlink()
     assert "root.key.pem" in edgepack("keys", "create", "--data", "data", folder=tmp_path, code=1).stderr
+
+
+def test_a_new_signing_key_is_made_under_the_same_root(tmp_path: Path) -> None:
+    edgepack("keys", "create", "--data", "data", folder=tmp_path)
+    keys = tmp_path / "data" / "keys"
+    root, signing = ((keys / name).read_bytes() for name in ("root.pem", "signing.pem"))
+    for name in ("signing.pem", "signing.key.pem"):
+        (keys / name).unlink()
+    told = edgepack("keys", "create", "--data", "data", folder=tmp_path).stdout
+    assert told.startswith("made signing.key.pem, signing.pem in ")
+    assert (keys / "root.pem").read_bytes() == root
+    assert (keys / "signing.pem").read_bytes() != signing
+    load_signer(tmp_path / "data")

@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -145,5 +147,30 @@ def test_a_data_folder_that_was_moved_is_as_good_as_before(tmp_path: Path) -> No
     again = start_server(tmp_path / "moved", "--workers", "0")
     try:
         assert fetched(again, uri) == b"kept"
+    finally:
+        again.stop()
+
+
+def test_a_lost_sealing_key_costs_the_access_keys_alone(tmp_path: Path) -> None:
+    """As docs/operations.md has it."""
+    data = tmp_path / "data"
+    server = start_server(data)
+    compiled(server, "source")
+    job = packaged(server, "done", "source")
+    server.stop()
+    run("keys", "export-trust", "--data", data, "--out", tmp_path / "trust.pem")
+    (data / "keys" / "sealing.key").unlink()
+    command = [*EDGEPACK, "serve", "--data", str(data), "--port", "0", "--s3-port", "0"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "belongs to this database" in refused.stderr
+    with closing(sqlite3.connect(data / "edgepack.db")) as connection:
+        connection.execute("DELETE FROM access_keys")
+        connection.commit()
+    again = start_server(data)
+    try:
+        assert again.environment["AWS_ACCESS_KEY_ID"] != server.environment["AWS_ACCESS_KEY_ID"]
+        assert describe_packaging(again, "done") == job
+        assert verified(again, packaged(again, "new", "source"), tmp_path / "trust.pem", tmp_path)
     finally:
         again.stop()
