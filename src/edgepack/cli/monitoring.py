@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgepack.telemetry.backlog import Backlog
     from edgepack.telemetry.tracing import Tracing
-    from edgepack.wire.status import StatusPages
+    from edgepack.wire.status import StatusApp, StatusPages
 
 log = logging.getLogger(__name__)
 
@@ -111,14 +111,9 @@ class Monitoring:
         readiness = Readiness(checks)
         settings = self._settings
         if settings.status_port is not None:
-            from edgepack.wire.server import ApiServer
             from edgepack.wire.status import StatusApp
 
-            app = StatusApp(self.pages(readiness))
-            server = ApiServer(app, host=settings.status_host, port=settings.status_port)
-            threading.Thread(target=server.run, name="status", daemon=True).start()
-            host = f"[{settings.status_host}]" if ":" in settings.status_host else settings.status_host
-            log.info("status at http://%s:%d", host, server.port)
+            _serve(StatusApp(self.pages(readiness)), settings.status_host, settings.status_port)
         return readiness
 
     def _count_connections(self) -> int:
@@ -128,6 +123,19 @@ class Monitoring:
         """Send the last spans."""
         if self._tracing is not None:
             self._tracing.close()
+
+
+def _serve(app: "StatusApp", host: str, port: int) -> None:
+    from edgepack.wire.server import ApiServer, ListenError
+
+    try:
+        server = ApiServer(app, host=host, port=port)
+    except ListenError as error:
+        raise ListenError(
+            error.message, advice="Choose another --status-port (0 takes any free one), or --status-host."
+        ) from error
+    threading.Thread(target=server.run, name="status", daemon=True).start()
+    log.info("status at http://%s:%d", f"[{host}]" if ":" in host else host, server.port)
 
 
 def _registry() -> "CollectorRegistry":
