@@ -59,7 +59,11 @@ class Switch:
 def test_readiness_is_told_to_anybody() -> None:
     switch = Switch()
     with running(OPERATIONS, status=StatusPages(Readiness({"database": switch}))) as api:
-        for raw in (READYZ, b"GET /readyz HTTP/1.0\r\n\r\n"):  # as /healthz, without a Host header, too
+        for raw in (
+            READYZ,
+            b"GET /readyz HTTP/1.1\r\n\r\n",
+            b"GET /readyz HTTP/1.0\r\n\r\n",
+        ):  # as /healthz, without a Host header, too
             answer = api.send(raw)
             assert (answer.status, answer.json) == (200, {"status": "ready", "checks": {"database": "ok"}})
         assert answer.headers["cache-control"] == "no-store"
