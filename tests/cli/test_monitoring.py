@@ -341,10 +341,10 @@ def without(folder: Path, *packages: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
 
 
-@pytest.mark.parametrize("command", ["serve", "worker"])
-def test_traces_without_the_extra_end_the_start_with_its_name(tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize("command", [("serve",), ("worker",), ("worker", "--workers", "2")])
+def test_traces_without_the_extra_end_the_start_with_its_name(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = subprocess.run(
-        [*EDGEPACK, command, "--data", str(tmp_path / "data"), "--otlp-endpoint", "http://127.0.0.1:4318"],
+        [*EDGEPACK, *command, "--data", str(tmp_path / "data"), "--otlp-endpoint", "http://127.0.0.1:4318"],
         env=without(tmp_path / "missing", "opentelemetry"),
         capture_output=True,
         text=True,

@@ -153,6 +153,26 @@ def test_an_attempt_that_the_database_leaves_alone_is_told_of_too(
     assert registry.get_sample_value("edgepack_jobs_running", {"kind": KIND}) == 0
 
 
+class Broken(JobObserver):
+    """An observer that fails at everything."""
+
+    def attempt_began(self, kind: str) -> None:
+        raise ZeroDivisionError
+
+    step_ended = attempt_ended = store_retried = attempt_began  # type: ignore[assignment]
+
+
+def test_an_observer_that_fails_holds_up_neither_the_job_nor_the_others(
+    work: Work, told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    work.observer = JobObservers(Broken(), told)
+    run(work, nothing, complete)
+    assert told.ended[0].status == "COMPLETED"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "an observer failed"
+    ] * 4
+
+
 def test_waits_for_the_store_are_counted(work: Work, told: Told, registry: CollectorRegistry) -> None:
     errors: list[Exception] = [StoreUnavailableError("Not now.")] * 3
 

@@ -267,6 +267,20 @@ def test_observers_are_told_of_each_request() -> None:
     assert (second.code, second.status) == ("ServiceUnavailable", 503)
 
 
+class Broken(Told):
+    """An observer that fails."""
+
+    def ended(self, outcome: RequestOutcome) -> None:
+        raise ZeroDivisionError
+
+
+def test_an_observer_that_fails_holds_up_neither_the_answer_nor_the_others() -> None:
+    told = Told()
+    with running(OPERATIONS, observers=[Broken(), told]) as api:
+        assert api.call("DescribeEdgePackagingJob", NAMED).status == 200
+    assert len(told.outcomes) == 1
+
+
 def test_a_request_is_a_line_at_debug_level_and_a_failure_of_ours_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "edgepack"), running(OPERATIONS) as api:
         api.call("DescribeEdgePackagingJob", NAMED)

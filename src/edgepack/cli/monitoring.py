@@ -138,6 +138,16 @@ def _serve(app: "StatusApp", host: str, port: int) -> None:
     log.info("status at http://%s:%d", f"[{host}]" if ":" in host else host, server.port)
 
 
+def require_tracing(settings: Settings) -> None:
+    """See that what sends traces is there, if they are wanted: before processes are started that would miss it.
+
+    Raises:
+        TracingMissingError: It is not.
+    """
+    if settings.otlp_endpoint is not None:
+        _tracing_type()
+
+
 def _registry() -> "CollectorRegistry":
     from edgepack.telemetry.metrics import new_registry
 
@@ -145,8 +155,12 @@ def _registry() -> "CollectorRegistry":
 
 
 def _tracing(endpoint: str, process: str, instance: str) -> "Tracing":
+    return _tracing_type()(endpoint, process=process, version=__version__, instance=instance)
+
+
+def _tracing_type() -> "type[Tracing]":
     try:
         from edgepack.telemetry.tracing import Tracing
     except ImportError as error:
         raise TracingMissingError("Traces need OpenTelemetry, which is not installed.") from error
-    return Tracing(endpoint, process=process, version=__version__, instance=instance)
+    return Tracing
