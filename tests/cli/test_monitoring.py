@@ -30,8 +30,10 @@ from driving import (
     packaged,
     put,
 )
+from edgepack.cli.monitoring import Monitoring
 from edgepack.database.engine import Database
-from edgepack.settings import load_settings
+from edgepack.settings import Settings, load_settings
+from edgepack.wire.server import ListenError
 from harness import EDGEPACK, ROLE, RunningServer, start_server, wait_for, worker_beside
 from models import tar_gz
 from otlp import Collector, attributes, collecting
@@ -331,6 +333,16 @@ def needs_schema(server: RunningServer) -> None:
         wait_until_ready(api_of(server))
     finally:
         database.close()
+
+
+def test_a_status_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monitoring = Monitoring(Settings(status_port=taken.getsockname()[1]), process="worker", instance="i")
+        with pytest.raises(ListenError) as raised:
+            monitoring.listen({})
+    assert "--status-port" in raised.value.diagnostics()
 
 
 def without(folder: Path, *packages: str) -> dict[str, str]:
