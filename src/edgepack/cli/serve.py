@@ -52,8 +52,8 @@ class Server:
 
         Raises:
             SettingsError: The S3 endpoint has no access key.
-            StateError: The data folder or the port is in use, the database cannot be reached, or the store did not
-                start.
+            StateError: The data folder or the port is in use, the database cannot be reached or is a newer edgepack's,
+                or the store did not start.
         """
         from edgepack.cli.children import Workers
         from edgepack.database.engine import Database

@@ -62,7 +62,8 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
         embedded_store: Whether the endpoint in the settings is that of the data folder's own store.
 
     Raises:
-        StateError: There is no store or no signing key, or the store or the database cannot be reached.
+        StateError: There is no store or no signing key, the database has another schema than this version's, or the
+            store or the database cannot be reached.
     """
     from edgepack.cli.memory import keep_small
     from edgepack.compilers.confinement import landlock_version

@@ -7,18 +7,21 @@ from alembic import command
 from alembic.config import Config
 
 from edgepack.database.engine import Database
+from edgepack.database.revision import refuse_newer
 
 
 def upgrade(database: Database) -> None:
-    """Create or migrate edgepack's tables and the job engine's, forward only; safe to repeat and to race.
+    """Create or migrate edgepack's tables, forward only; safe to repeat and to race.
 
     Raises:
+        SchemaError: A newer edgepack has migrated it.
         DatabaseUnavailableError: The database cannot be reached.
     """
     with database.write() as connection:
         if not database.is_sqlite:
             # One migrator at a time; the lock goes with the transaction. SQLite's write lock does the same.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7310867)")
+        refuse_newer(connection)
         config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

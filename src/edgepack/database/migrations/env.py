@@ -2,15 +2,13 @@
 
 from alembic import context
 
+from edgepack.database.revision import VERSION_TABLE
 from edgepack.database.schema import metadata
-
-OUR_VERSION_TABLE = "edgepack_schema_version"
-"""The job engine keeps its own tables and versions in the same database."""
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    version_table=OUR_VERSION_TABLE,
+    version_table=VERSION_TABLE,
     render_as_batch=True,
 )
 context.run_migrations()
