@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from edgepack.database import executors, outputs, schema
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.database.migrate import alembic_config, upgrade
 from edgepack.database.point_reads import PointRead
+from edgepack.database.revision import REVISION, REVISIONS, require_current, revision_of
 from edgepack.jobs import lifecycle
 from rows import packaging_row
 
@@ -177,3 +179,12 @@ def test_who_beats_is_alive_until_silent(database: Database) -> None:
 def test_a_database_that_cannot_be_is_refused(url: str) -> None:
     with pytest.raises(DatabaseUnavailableError):
         upgrade(Database(url))
+
+
+def test_the_revisions_are_those_of_the_migrations(database: Database) -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert [script.revision for script in scripts.walk_revisions()] == list(reversed(REVISIONS))
+    assert scripts.get_current_head() == REVISION
+    with database.read() as connection:
+        assert revision_of(connection) == REVISION
+    require_current(database)

@@ -23,7 +23,7 @@ from driving import (
     packaged,
     put,
 )
-from e2e.test_stop_and_death import in_progress, workers_of
+from e2e.workers import in_progress, workers_of
 from harness import EDGEPACK, RunningServer, start_server, wait_for
 from models import tar_gz
 from postgres import with_programs

@@ -55,15 +55,15 @@ def require_schema(database: "Database") -> None:
         NotReadyError: It has an older or a newer one, or does not answer.
     """
     from edgepack.database.engine import DatabaseUnavailableError
-    from edgepack.database.migrate import needed_version, present_version
+    from edgepack.database.revision import REVISION, revision_of
 
     try:
         with database.read() as connection:
-            present = present_version(connection)
+            present = revision_of(connection)
     except DatabaseUnavailableError as error:
         raise NotReadyError("not known") from error
-    if present != (needed := needed_version()):
-        raise NotReadyError(f"at {present or 'none'}, needed is {needed}")
+    if present != REVISION:
+        raise NotReadyError(f"at {present or 'none'}, needed is {REVISION}")
 
 
 def require_store(s3: str | None) -> None:

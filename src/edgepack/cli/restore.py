@@ -15,10 +15,9 @@ from edgepack.cli import backup_format as form
 from edgepack.cli.backup_format import BackupError, Inventory
 from edgepack.cli.leaving import unwind_on_signals
 from edgepack.cli.options import DATA, read_settings
-from edgepack.cli.state import DATA_FOLDER_MODE
 from edgepack.cli.streams import FileAccessError, files, opened, path_shown, size_of
 from edgepack.cli.terminal import reporting, telling
-from edgepack.durable import sync_folder
+from edgepack.durable import SECRET_FOLDER_MODE, sync_folder
 from edgepack.errors import StateError
 from edgepack.settings import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, SettingsError
 
@@ -51,7 +50,7 @@ def restore_command(*, source: str, data: str | None, database: str | None, as_j
     _require_free(folder)
     with opened(source) as file, _staging(folder) as staging:
         restored = staging / "data"
-        restored.mkdir(mode=DATA_FOLDER_MODE)
+        restored.mkdir(mode=SECRET_FOLDER_MODE)
         with reporting("Restoring", size_of(file)) as report:
             reader = BackupReader(
                 file, restored, report=report, first=lambda name: _check_database(name, settings.database)
@@ -134,9 +133,9 @@ def _require_empty(url: str) -> None:
 
 
 def _check_schema(inventory: Inventory) -> None:
-    from edgepack.database.snapshots import is_known
+    from edgepack.database.revision import REVISIONS
 
-    if inventory.schema is not None and not is_known(inventory.schema):
+    if inventory.schema is not None and inventory.schema not in REVISIONS:
         raise BackupError(
             f"The backup's database has a schema ({inventory.schema}) that this edgepack does not know.",
             advice=f"Restore it with edgepack {inventory.edgepack}, which made it, or a newer one.",

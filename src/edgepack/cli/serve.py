@@ -57,8 +57,8 @@ class Server:
 
         Raises:
             SettingsError: The S3 endpoint has no access key.
-            StateError: The data folder or the port is in use, the database cannot be reached, the store did not start,
-                or traces are wanted without what sends them.
+            StateError: The data folder or the port is in use, the database cannot be reached or is a newer edgepack's,
+                the store did not start, or traces are wanted without what sends them.
         """
         from edgepack.cli.checks import server_checks
         from edgepack.cli.children import Workers

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgepack.durable import SECRET_FILE_MODE, write_file
+from edgepack.durable import SECRET_FILE_MODE, make_folder, write_file
 from edgepack.errors import StateError
 from edgepack.settings import Settings
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from edgepack.database.engine import Database
     from edgepack.objects.store import ObjectStore
 
-DATA_FOLDER_MODE = 0o700
 PRIVATE_UMASK = 0o077
 """Of a server: SQLite and SeaweedFS make their files with whatever the umask leaves."""
 
@@ -79,7 +78,7 @@ class DataFolder:
         """
         os.umask(PRIVATE_UMASK)
         try:
-            self.path.mkdir(mode=DATA_FOLDER_MODE, parents=True, exist_ok=True)
+            make_folder(self.path)
             self._lock = os.open(self.path / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, SECRET_FILE_MODE)
         except OSError as error:
             raise StateError(f"Cannot use the data folder {self.path}: {error.strerror}.") from error
@@ -113,22 +112,25 @@ def open_store(settings: Settings, database: "Database") -> "ObjectStore":
 
     Raises:
         SettingsError: The endpoint in the settings has no access key.
-        StateError: No server has been started with the data folder, or the store cannot be reached.
+        StateError: No server has been started with the data folder, the database has another schema than this
+            version's, or the store cannot be reached.
     """
+    from edgepack.database.revision import require_current
     from edgepack.objects.probe import require_reachable
     from edgepack.objects.store import ObjectStore
 
+    server = DataFolder(settings.data_folder).read_endpoints() if settings.s3_endpoint is None else None
+    require_current(database)
     endpoint, (access_key_id, secret) = (
-        _server_store(settings, database) if settings.s3_endpoint is None else settings.own_store()
+        settings.own_store() if server is None else _store_of(server, settings, database)
     )
     require_reachable(endpoint)
     return ObjectStore(endpoint=endpoint, region=settings.region, access_key=access_key_id, secret_key=secret)
 
 
-def _server_store(settings: Settings, database: "Database") -> tuple[str, tuple[str, str]]:
+def _store_of(server: Endpoints, settings: Settings, database: "Database") -> tuple[str, tuple[str, str]]:
     from edgepack.keys.sealing import SecretBox
     from edgepack.service.credentials import first_key
 
-    endpoints = DataFolder(settings.data_folder).read_endpoints()
     secrets = SecretBox.open(settings.data_folder)
-    return endpoints.s3, first_key(database, secrets, account_id=endpoints.account_id)
+    return server.s3, first_key(database, secrets, account_id=server.account_id)

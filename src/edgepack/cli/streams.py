@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 import click
 
+from edgepack import durable
 from edgepack.cli.leaving import wait_readable
 from edgepack.cli.terminal import printable
-from edgepack.durable import sync_folder
 from edgepack.errors import StateError
 
 CHUNK_SIZE = 1024 * 1024
@@ -107,9 +107,7 @@ def size_of(file: FileIO) -> int | None:
 
 @contextmanager
 def replacing(target: Path, *, mode: int = PUBLIC_FILE_MODE) -> Iterator[BinaryIO]:
-    """A file that takes the target's place once the block has ended well, and leaves no trace when it has not.
-
-    It is written beside the target, synced, and renamed.
+    """A file that takes the target's place once the block has ended well: see `durable.replacing`.
 
     Args:
         target: The file.
@@ -118,18 +116,9 @@ def replacing(target: Path, *, mode: int = PUBLIC_FILE_MODE) -> Iterator[BinaryI
     Raises:
         FileAccessError: It cannot be written; the target is as it was.
     """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        try:
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-            with os.fdopen(descriptor, "wb", buffering=0) as file:
-                yield file
-                os.fsync(descriptor)
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_folder(target.parent)
+        with durable.replacing(target, mode=mode) as file:
+            yield file
     except OSError as error:
         raise FileAccessError(f"{path_shown(target)} cannot be written: {error.strerror}.") from error
 

@@ -70,8 +70,9 @@ def run_worker(settings: Settings, *, embedded_store: bool, log_fields: dict[str
         log_fields: What stands in every line of the JSON log; the worker's id is added.
 
     Raises:
-        StateError: There is no store or no key, the keys are not those of the database, the store or the database
-            cannot be reached, the status port is taken, or traces are wanted without what sends them.
+        StateError: There is no store or no key, the keys are not those of the database, the database has another schema
+            than this version's, the store or the database cannot be reached, the status port is taken, or traces are
+            wanted without what sends them.
     """
     from edgepack.cli.checks import worker_checks
     from edgepack.cli.memory import keep_small

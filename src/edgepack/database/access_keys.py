@@ -10,12 +10,6 @@ from edgepack.database.schema import access_keys
 _BY_ID = sa.select(access_keys).where(access_keys.c.access_key_id == sa.bindparam("key"))
 
 
-def lock(connection: Connection) -> None:
-    """Let nobody else add a key until this transaction ends; SQLite's write lock does the same."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("LOCK TABLE access_keys IN SHARE ROW EXCLUSIVE MODE"))
-
-
 def add(connection: Connection, key: AccessKey) -> None:
     """Store a new access key."""
     connection.execute(sa.insert(access_keys).values(**msgspec.structs.asdict(key)))

@@ -34,8 +34,8 @@ def remove_written(store: ObjectStore, target: S3Address, attempt: Attempt[Any])
     An object at the target that this job did not write (an older package, say), or that a later attempt wrote, stays.
 
     Returns:
-        Whether there was an object of this job's, and now there is none (a bucket that keeps versions may still show
-        the one before it).
+        Whether nothing is there now because of this job (a bucket that keeps versions may still show what was there
+        before). A former attempt may have died between removing its object and telling whose it had replaced.
 
     Raises:
         StoreError: Something could not be removed.
@@ -43,7 +43,9 @@ def remove_written(store: ObjectStore, target: S3Address, attempt: Attempt[Any])
     abort_uploads(store, target, attempt)
     try:
         found = store.head(target)
-    except (ObjectNotFoundError, BucketNotFoundError, StoreAccessDeniedError):
+    except ObjectNotFoundError:
+        return attempt.number > 1
+    except (BucketNotFoundError, StoreAccessDeniedError):
         return False
     mine = found.mark is not None and found.mark.is_same_job(attempt.mark) and found.mark.attempt <= attempt.number
     return mine and store.delete_if_unchanged(found) and store.find(target) is None

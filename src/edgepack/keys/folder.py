@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgepack.durable import make_folder
+
 KEYS_FOLDER = "keys"
-KEYS_FOLDER_MODE = 0o700
 
 
 @contextmanager
@@ -23,8 +24,7 @@ def locked_keys_folder(data: Path) -> Iterator[Path]:
         OSError: The folder cannot be created or opened.
     """
     folder = data / KEYS_FOLDER
-    data.mkdir(mode=KEYS_FOLDER_MODE, parents=True, exist_ok=True)
-    folder.mkdir(mode=KEYS_FOLDER_MODE, exist_ok=True)
+    make_folder(folder)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

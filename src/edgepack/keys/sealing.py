@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from edgepack.durable import SECRET_FILE_MODE, sync_folder, write_file
+from edgepack.durable import SECRET_FILE_MODE, write_file
 from edgepack.errors import StateError
 from edgepack.keys.folder import KEYS_FOLDER, locked_keys_folder
 
@@ -137,4 +137,3 @@ def _create(data: Path) -> None:
     with locked_keys_folder(data) as folder:
         if not (folder / SEALING_KEY).exists():
             write_file(folder / SEALING_KEY, os.urandom(KEY_SIZE), mode=SECRET_FILE_MODE)
-            sync_folder(data)

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from edgepack.durable import SECRET_FILE_MODE, sync_folder, write_file
+from edgepack.durable import SECRET_FILE_MODE, write_file
 from edgepack.errors import StateError
 from edgepack.keys.certificates import make_root_certificate, make_signing_certificate, missing_extensions
 from edgepack.keys.folder import KEYS_FOLDER, locked_keys_folder
@@ -177,7 +177,6 @@ def _create(folder: Path, now: datetime) -> None:
         (SIGNING_CERTIFICATE, signing.public_bytes(serialization.Encoding.PEM)),
     ):
         write_file(folder / name, data, mode=SECRET_FILE_MODE)
-    sync_folder(folder.parent)
 
 
 def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

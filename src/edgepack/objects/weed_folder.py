@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from edgepack.durable import SECRET_FILE_MODE, write_file
+from edgepack.durable import SECRET_FILE_MODE, make_folder, write_file
 from edgepack.errors import StateError
 from edgepack.objects import weed_settings
 from edgepack.objects.ports import can_listen, draw_ports, is_free
@@ -55,7 +55,7 @@ class StoreFolder:
         """
         try:
             for folder in (self.path, self.path / "data", self.path / "logs"):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_folder(folder)
         except OSError as error:
             raise StateError(f"The embedded store's folder {self.path} cannot be made: {error}.") from error
 

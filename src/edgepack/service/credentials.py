@@ -1,6 +1,7 @@
 """Access keys: the first one, and the look-up that every signed request makes."""
 
 from edgepack.database import access_keys
+from edgepack.database.accounts import lock_account
 from edgepack.database.engine import Database
 from edgepack.database.records import MICROSECONDS, AccessKey
 from edgepack.errors import StateError
@@ -15,7 +16,7 @@ def secret_context(access_key_id: str) -> bytes:
 
 
 def ensure_first_key(database: Database, secrets: SecretBox, *, account_id: str, now: int) -> tuple[str, str]:
-    """The account's first access key, created when it has none; by one of those that start at the same moment.
+    """The account's first access key, created when it has none; of several servers that start at once, by one.
 
     Args:
         database: Where keys are.
@@ -27,7 +28,7 @@ def ensure_first_key(database: Database, secrets: SecretBox, *, account_id: str,
         Access key id and secret access key.
     """
     with database.write() as connection:
-        access_keys.lock(connection)
+        lock_account(connection, account_id)
         key = access_keys.first_of(connection, account_id)
         if key is not None:
             return key.access_key_id, _secret(secrets, key).decode()

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from edgepack.database.schema import VERSION_TABLE, metadata
+from edgepack.database.revision import VERSION_TABLE
+from edgepack.database.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
