@@ -42,6 +42,7 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
     from edgepack.jobs.compilation import CompilationWork
     from edgepack.jobs.disk_room import DiskRoom
     from edgepack.jobs.edge_packaging import EdgePackagingWork
+    from edgepack.jobs.scratch import Scratch
     from edgepack.jobs.worker import Worker
     from edgepack.jobs.workflow import system_clock
     from edgepack.keys.signing import export_trust, load_signer
@@ -52,7 +53,7 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
         logging.getLogger(__name__).warning("this kernel has no Landlock: compilers may read what this worker may")
     database = Database(settings.database_url)
     store = open_store(settings, database)
-    scratch = settings.data_folder / "scratch"
+    scratch = Scratch(settings.data_folder / "scratch")
     embedded = embedded_store or settings.s3_endpoint is None
     room = DiskRoom(settings.data_folder if embedded else None)
     worker = Worker(
@@ -70,6 +71,7 @@ def run_worker(settings: Settings, *, embedded_store: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
     worker.run()
+    scratch.close()
     logging.shutdown()
     # Not sys.exit: a job that is running would be waited for. It has been handed on, and may not go on writing.
     os._exit(0)

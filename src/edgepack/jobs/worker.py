@@ -11,6 +11,7 @@ from edgepack.jobs import engine
 from edgepack.jobs.compilation import CompilationWork
 from edgepack.jobs.edge_packaging import EdgePackagingWork
 from edgepack.jobs.reaper import HEARTBEAT_SECONDS, Heartbeat, Reaper
+from edgepack.jobs.strays import Strays
 from edgepack.jobs.sweeper import Sweeper
 from edgepack.jobs.workflow import JobWork
 
@@ -35,8 +36,18 @@ class Worker:
         self._works: tuple[JobWork[Any], ...] = (packaging, compilation)
         self._heartbeat = Heartbeat(database, self.executor_id)
         self._queue = engine.WorkQueue(self._url)
-        self._reaper = Reaper(database, self._queue, self._works, executor_id=self.executor_id)
-        self._sweeper = Sweeper(database, packaging.store, self._works, executor_id=self.executor_id)
+        self._strays = Strays(self._queue, self.executor_id)
+        self._reaper = Reaper(
+            database,
+            self._queue,
+            self._works,
+            executor_id=self.executor_id,
+            steady_seconds=self._heartbeat.steady_seconds,
+            strays=self._strays,
+        )
+        self._sweeper = Sweeper(
+            database, packaging.store, self._works, scratch=compilation.scratch, executor_id=self.executor_id
+        )
         self._stopping = threading.Event()
 
     def run(self) -> None:
@@ -49,7 +60,7 @@ class Worker:
         DBOS(config=engine.engine_config(self._url, self.executor_id))
         engine.share_log()
         for work in self._works:
-            DBOS.workflow(name=work.workflow)(_workflow(work))
+            DBOS.workflow(name=work.workflow)(self._workflow(work))
         DBOS.launch()
         for work in self._works:
             _register(work.queue)
@@ -64,6 +75,15 @@ class Worker:
     def stop(self) -> None:
         """End the worker; safe to call from a signal handler."""
         self._stopping.set()
+
+    def _workflow(self, work: JobWork[Any]) -> Any:
+        def run(job_id: int, attempt: int) -> None:
+            workflow_id = DBOS.workflow_id
+            assert workflow_id is not None
+            with self._strays.holding(workflow_id):
+                work.run(job_id, attempt)
+
+        return run
 
     def _reap(self) -> None:
         try:
@@ -82,10 +102,3 @@ def _register(queue: str, *, global_concurrency: int | None = None) -> None:
         polling_interval_sec=engine.POLLING_INTERVAL_SECONDS,
         on_conflict="always_update",
     )
-
-
-def _workflow(work: JobWork[Any]) -> Any:
-    def run(job_id: int, attempt: int) -> None:
-        work.run(job_id, attempt)
-
-    return run

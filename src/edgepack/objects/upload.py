@@ -62,13 +62,23 @@ class Upload:
         upload_id: What the store calls the upload.
         kms_key_id: KMS key that the object is encrypted under, or None.
         mark: What the object is marked with.
+        asked_again: Whether the store was asked more than once before it answered: then it may have begun an upload
+            each time, and told the id of the last one.
     """
 
-    def __init__(
-        self, client: "S3Client", address: S3Address, upload_id: str, *, kms_key_id: str | None, mark: Mark | None
+    def __init__(  # noqa: PLR0913 - keyword-only
+        self,
+        client: "S3Client",
+        address: S3Address,
+        upload_id: str,
+        *,
+        kms_key_id: str | None,
+        mark: Mark | None,
+        asked_again: bool,
     ) -> None:
         self.address = address
         self.upload_id = upload_id
+        self.asked_again = asked_again
         self._kms_key_id = kms_key_id
         self._mark = mark
         self._client = client
@@ -174,7 +184,8 @@ def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | No
             **encryption(kms_key_id),
             **marking(mark),
         )
-    return Upload(client, address, answer["UploadId"], kms_key_id=kms_key_id, mark=mark)
+    asked_again = answer["ResponseMetadata"]["RetryAttempts"] > 0
+    return Upload(client, address, answer["UploadId"], kms_key_id=kms_key_id, mark=mark, asked_again=asked_again)
 
 
 def abort_upload(client: "S3Client", address: S3Address, upload_id: str) -> None:

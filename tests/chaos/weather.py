@@ -1,0 +1,62 @@
+"""Bad weather on the way to the store: answers that are refused, late, cut off, lost, or not as long as they say."""
+
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from s3_proxy import Answer, Request, S3Proxy, forward, s3_error
+
+BAD = 0.04
+"""Share of requests that something happens to: few enough for a job to get through in its six tries."""
+
+SHORT_STALL, LONG_STALL = 2.0, 11.0
+"""Seconds of silence: shorter than anybody waits, and longer than is waited for a range."""
+
+KINDS = ("503", "lost answer", "stall", "long stall", "no answer", "reset", "cut off", "too short", "too long")
+
+
+@dataclass
+class Weather:
+    """A proxy's rule. Which request meets what depends on their order, hence not on the seed alone.
+
+    Args:
+        proxy: The proxy.
+        rng: Decides.
+    """
+
+    proxy: S3Proxy
+    rng: random.Random
+    calm: bool = False
+    happened: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, request: Request) -> Answer | None:
+        """Let something happen to a request now and then."""
+        with self._lock:
+            if self.calm or self.rng.random() >= BAD:
+                return None
+            kind, share = self.rng.choice(KINDS), self.rng.random()
+            self.happened[kind] += 1
+        return self._happen(kind, share, request)
+
+    def _happen(self, kind: str, share: float, request: Request) -> Answer | None:
+        if kind == "503":
+            return s3_error(503, "SlowDown")
+        if kind == "no answer":
+            return Answer(0, sent=-1)
+        if kind in {"stall", "long stall"}:
+            # Other requests than for ranges are waited for so long that a stall would only take time.
+            long = kind == "long stall" and request.method == "GET" and "range" in request.headers
+            time.sleep(LONG_STALL if long else SHORT_STALL)
+            return None
+        answer = forward(self.proxy.upstream, request)
+        if kind == "lost answer" or not answer.body:
+            return Answer(0, sent=-1)
+        size = len(answer.body)
+        if kind == "reset":
+            return replace(answer, sent=int(share * size))
+        if kind == "cut off":
+            return replace(answer, body=answer.body[: int(share * size)], told=size)
+        return replace(answer, told=max(0, size - 1000) if kind == "too short" else size + 1000)
