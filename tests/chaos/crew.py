@@ -34,12 +34,17 @@ class Hand:
         """Whether it runs, frozen or not."""
         return self.process.poll() is None
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it is still there."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
-    def signal_group(self, number: signal.Signals) -> None:
+    def thaw(self) -> None:
+        """Let it go on after it was stopped."""
+        self.send(signal.SIGCONT)
+        self.frozen = False
+
+    def send_to_group(self, number: signal.Signals) -> None:
         """Send a signal to it and to everything else in its group."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
@@ -80,7 +85,7 @@ class Crew:
     def stop(self) -> list[int]:
         """End them all in order; their exit codes."""
         for hand in self.hands:
-            hand.signal(signal.SIGCONT)
+            hand.send(signal.SIGCONT)
             hand.process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
         return [hand.process.wait(max(0.1, deadline - time.monotonic())) for hand in self.hands]
@@ -88,7 +93,7 @@ class Crew:
     def kill(self) -> None:
         """End what is left of them."""
         for hand in self.hands:
-            hand.signal_group(signal.SIGKILL)
+            hand.send_to_group(signal.SIGKILL)
             hand.process.wait(STOP_SECONDS)
 
     def _start(self, slot: int) -> Hand:

@@ -38,15 +38,15 @@ def running_on(database: Database, pid: int) -> list[RunningJob]:
     return found
 
 
-def runner_of(database: Database, name: str) -> int | None:
-    """The process id of the worker that runs an edge packaging job."""
+def runner_of(database: Database, name: str, *, deaths_below: int) -> int | None:
+    """The process id of the worker that runs an edge packaging job which has not yet cost so many workers."""
     query = sa.text(
         "SELECT workflow.executor_id FROM edge_packaging_jobs AS job "
         f"JOIN {_workflows(database)} AS workflow ON workflow.workflow_uuid = job.workflow_id "
-        "WHERE job.name = :name AND job.status = 'INPROGRESS' AND workflow.status = 'PENDING'"
+        "WHERE job.name = :name AND job.status = 'INPROGRESS' AND workflow.status = 'PENDING' AND job.deaths < :deaths"
     )
     with database.read() as connection:
-        executor_id = connection.execute(query, {"name": name}).scalar()
+        executor_id = connection.execute(query, {"name": name, "deaths": deaths_below}).scalar()
     return None if executor_id is None else int(executor_id.rsplit("-", 2)[1])
 
 

@@ -44,10 +44,10 @@ def install(database: Database) -> None:
 
 def read(database: Database) -> list[Entry]:
     """Everything, in its order."""
-    columns = "kind, name, status_before, status_after, attempt, deaths, at"
+    columns = "kind, name, status_before AS before, status_after AS after, attempt, deaths, at"
     with database.read() as connection:
-        rows = connection.execute(sa.text(f"SELECT {columns} FROM {TABLE} ORDER BY id")).all()
-    return [Entry(*row[:6], at=row[6] / 1e6) for row in rows]
+        rows = connection.execute(sa.text(f"SELECT {columns} FROM {TABLE} ORDER BY id")).mappings().all()
+    return [Entry(**{**row, "at": row["at"] / 1e6}) for row in rows]
 
 
 def _columns(identity: str) -> str:
@@ -83,9 +83,7 @@ def _on_postgres() -> Iterable[str]:
             f"{_insert('TG_TABLE_NAME', before, _POSTGRES_NOW)}; RETURN NULL; END $$"
         )
     for table in KINDS:
-        yield (
-            f"CREATE TRIGGER chaos_created AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION chaos_created()"
-        )
+        yield (f"CREATE TRIGGER chaos_created AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION chaos_created()")
         yield (
             f"CREATE TRIGGER chaos_changed AFTER UPDATE ON {table} FOR EACH ROW "
             "WHEN (old.status <> new.status OR old.attempt <> new.attempt) EXECUTE FUNCTION chaos_changed()"

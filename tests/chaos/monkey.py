@@ -50,7 +50,7 @@ class Death:
 
 @dataclass
 class Monkey:
-    """Does something now and then; everything but the poison's watcher in the thread that calls it.
+    """Does something now and then.
 
     Args:
         crew: The workers.
@@ -69,7 +69,7 @@ class Monkey:
     done: Counter[str] = field(default_factory=Counter)
     outages: list[tuple[float, float]] = field(default_factory=list)
     poison_lives: bool = True
-    _thaw_at: list[tuple[float, Hand]] = field(default_factory=list)
+    _thawing: list[threading.Timer] = field(default_factory=list)
     _watching: threading.Event = field(default_factory=threading.Event)
 
     def deeds(self, count: int) -> list[str]:
@@ -91,18 +91,13 @@ class Monkey:
                 self._strike(deed)
 
     def tend(self) -> None:
-        """Thaw who has been frozen for long enough, and replace the dead."""
-        now = time.monotonic()
-        for entry in [entry for entry in self._thaw_at if entry[0] <= now]:
-            self._thaw_at.remove(entry)
-            entry[1].signal(signal.SIGCONT)
-            entry[1].frozen = False
+        """Replace the dead."""
         self.crew.replace_dead()
 
     @property
     def idle(self) -> bool:
         """Whether nobody is frozen any more."""
-        return not self._thaw_at
+        return not any(timer.is_alive() for timer in self._thawing)
 
     def watch_poison(self) -> threading.Thread:
         """Kill every worker that runs the poisonous job, as soon as it runs it; until `stop_watching`."""
@@ -120,22 +115,29 @@ class Monkey:
         self.rng.shuffle(hands)
         limit = MAX_DEATHS - 1 - int(self.poison_lives)
         for hand in hands:
-            hand.signal(signal.SIGSTOP)  # from now on it is given nothing more
+            hand.send(signal.SIGSTOP)  # from now on it is given nothing more
             jobs = self._running_on(hand)
             if all(job.deaths < limit for job in jobs):
                 self._finish(deed, hand, jobs)
                 return
-            hand.signal(signal.SIGCONT)
+            hand.send(signal.SIGCONT)
 
     def _finish(self, deed: str, hand: Hand, jobs: tuple[RunningJob, ...]) -> None:
         if deed == FREEZE:
-            hand.frozen = True
-            self._thaw_at.append((time.monotonic() + FREEZE_SECONDS, hand))
+            self._freeze(hand)
         elif deed == KILL_GROUP:
-            hand.signal_group(signal.SIGKILL)
+            hand.send_to_group(signal.SIGKILL)
         else:
-            hand.signal(signal.SIGKILL)
+            hand.send(signal.SIGKILL)
         self._note(deed, hand, jobs)
+
+    def _freeze(self, hand: Hand) -> None:
+        """Stop it for a time, counted by another thread: it may have SQLite's lock, and hold up this one as well."""
+        hand.frozen = True
+        timer = threading.Timer(FREEZE_SECONDS, hand.thaw)
+        timer.daemon = True
+        timer.start()
+        self._thawing.append(timer)
 
     def _note(self, deed: str, hand: Hand, jobs: tuple[RunningJob, ...]) -> None:
         self.done[deed] += 1
@@ -167,12 +169,12 @@ class Monkey:
         killed: set[int] = set()
         while not self._watching.wait(LOOK_SECONDS):
             with suppress(DatabaseUnavailableError):
-                pid = runner_of(self.database, POISON)
+                pid = runner_of(self.database, POISON, deaths_below=MAX_DEATHS)  # then it is not run any more
                 hand = None if pid is None or pid in killed else self.crew.by_pid(pid)
                 if hand is None or hand.frozen:
                     continue
-                hand.signal(signal.SIGSTOP)
+                hand.send(signal.SIGSTOP)
                 jobs = self._running_on(hand)
-                hand.signal(signal.SIGKILL)
+                hand.send(signal.SIGKILL)
                 killed.add(hand.pid)
                 self._note(POISONED, hand, jobs)

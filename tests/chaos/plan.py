@@ -33,6 +33,9 @@ MISSING, HOSTILE = "missing", "hostile"
 
 POISON: Final = "poison"
 
+PRESET_STOPPED = 0.3
+"""Share of the jobs to be stopped that would publish a component."""
+
 WEIGHTS: Final = {
     "small": 42,
     "large": 14,
@@ -104,26 +107,33 @@ class Plan:
 
     def _job(self, sort: str) -> Planned:
         self._number += 1
-        name, small = f"{sort.replace(' ', '-')}-{self._number}", self.rng.choice(SMALL)
+        name = f"{sort.replace(' ', '-')}-{self._number}"
+        if sort in {"compile", "onnx", "compile missing"}:
+            return self._compilation(sort, name)
+        small, ends = self.rng.choice(SMALL), COMPLETED
+        changes: dict[str, Any] = {}
+        source = small
         match sort:
             case "large":
-                return packaging(name, self.rng.choice(LARGE), ends=COMPLETED)
+                source = self.rng.choice(LARGE)
             case "preset":
-                return packaging(name, self.rng.choice((*SMALL, *LARGE)), ends=COMPLETED, preset=True)
-            case "stopped":
-                source, after = self.rng.choice((small, *LARGE)), self.rng.uniform(0, 3)
-                return packaging(name, source, ends=STOPPABLE, preset=self.rng.random() < 0.3, stop_after=after)
+                source, changes = self.rng.choice((*SMALL, *LARGE)), {"preset": True}
             case "again":
-                return packaging(name, self.rng.choice((small, "large-1")), ends=COMPLETED, model="again")
+                source, changes = self.rng.choice((small, "large-1")), {"model": "again"}
+            case "stopped":
+                source, ends = self.rng.choice((small, *LARGE)), STOPPABLE
+                changes = {"preset": self.rng.random() < PRESET_STOPPED, "stop_after": self.rng.uniform(0, 3)}
             case "missing" | "hostile":
-                return packaging(name, sort, ends=FAILED)
-            case "compile":
-                return compilation(name, f"s3://{BUCKET}/in/{small}.tar.gz", source=small, ends=COMPLETED)
-            case "onnx":
-                return compilation(name, f"s3://{BUCKET}/in/onnx.tar.gz", source=None, ends=COMPLETED, compiler="onnx")
-            case "compile missing":
-                return compilation(name, f"s3://{BUCKET}/in/none.tar.gz", source=None, ends=FAILED)
-        return packaging(name, small, ends=COMPLETED)
+                source, ends = sort, FAILED
+        return packaging(name, source, ends=ends, **changes)
+
+    def _compilation(self, sort: str, name: str) -> Planned:
+        if sort == "compile missing":
+            return compilation(name, f"s3://{BUCKET}/in/none.tar.gz", source=None, ends=FAILED)
+        if sort == "onnx":
+            return compilation(name, f"s3://{BUCKET}/in/onnx.tar.gz", source=None, ends=COMPLETED, compiler="onnx")
+        source = self.rng.choice(SMALL)
+        return compilation(name, f"s3://{BUCKET}/in/{source}.tar.gz", source=source, ends=COMPLETED)
 
 
 def packaging(
@@ -152,9 +162,7 @@ def packaging(
     return Planned(kind=PACKAGING, name=name, request=request, source=known, ends=ends, stop_after=stop_after)
 
 
-def compilation(
-    name: str, uri: str, *, source: str | None, ends: frozenset[str], compiler: str = "none"
-) -> Planned:
+def compilation(name: str, uri: str, *, source: str | None, ends: frozenset[str], compiler: str = "none") -> Planned:
     """A compilation job: one that passes an archive through, or one that runs a real compiler on an ONNX model."""
     output: dict[str, Any] = {
         "S3OutputLocation": f"s3://{BUCKET}/compiled/{name}",

@@ -14,6 +14,9 @@ BAD = 0.04
 SHORT_STALL, LONG_STALL = 2.0, 11.0
 """Seconds of silence: shorter than anybody waits, and longer than is waited for a range."""
 
+NOTHING = Answer(0, sent=-1)
+"""The connection is reset without an answer."""
+
 KINDS = ("503", "lost answer", "stall", "long stall", "no answer", "reset", "cut off", "too short", "too long")
 
 
@@ -39,24 +42,37 @@ class Weather:
                 return None
             kind, share = self.rng.choice(KINDS), self.rng.random()
             self.happened[kind] += 1
-        return self._happen(kind, share, request)
+        return happen(kind, share, request, self.proxy)
 
-    def _happen(self, kind: str, share: float, request: Request) -> Answer | None:
-        if kind == "503":
-            return s3_error(503, "SlowDown")
-        if kind == "no answer":
-            return Answer(0, sent=-1)
-        if kind in {"stall", "long stall"}:
-            # Other requests than for ranges are waited for so long that a stall would only take time.
-            long = kind == "long stall" and request.method == "GET" and "range" in request.headers
-            time.sleep(LONG_STALL if long else SHORT_STALL)
-            return None
-        answer = forward(self.proxy.upstream, request)
-        if kind == "lost answer" or not answer.body:
-            return Answer(0, sent=-1)
-        size = len(answer.body)
-        if kind == "reset":
-            return replace(answer, sent=int(share * size))
-        if kind == "cut off":
-            return replace(answer, body=answer.body[: int(share * size)], told=size)
-        return replace(answer, told=max(0, size - 1000) if kind == "too short" else size + 1000)
+
+def happen(kind: str, share: float, request: Request, proxy: S3Proxy) -> Answer | None:
+    """Let something happen to a request.
+
+    Args:
+        kind: One of `KINDS`.
+        share: Of the answer's body, that is sent before it breaks off: 0 to 1.
+        request: The request.
+        proxy: Where it arrived.
+    """
+    if kind == "503":
+        return s3_error(503, "SlowDown")
+    if kind == "no answer":
+        return NOTHING
+    if kind in {"stall", "long stall"}:
+        # Other requests than for ranges are waited for so long that a stall would only take time.
+        long = kind == "long stall" and request.method == "GET" and "range" in request.headers
+        time.sleep(LONG_STALL if long else SHORT_STALL)
+        return None
+    return _spoilt(kind, share, forward(proxy.upstream, request))
+
+
+def _spoilt(kind: str, share: float, answer: Answer) -> Answer:
+    """What is left of an answer, when the store has done what it was asked."""
+    size = len(answer.body)
+    if kind == "lost answer" or size == 0:
+        return NOTHING
+    if kind == "reset":
+        return replace(answer, sent=int(share * size))
+    if kind == "cut off":
+        return replace(answer, body=answer.body[: int(share * size)], told=size)
+    return replace(answer, told=max(0, size - 1000) if kind == "too short" else size + 1000)

@@ -29,12 +29,13 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
 SILENCE_MICROSECONDS = 6_000_000
 """A worker not heard of for this long is taken for dead: six beats, so that a busy database kills nobody who lives."""
-LEASE_MICROSECONDS = 5_000_000
-"""Less than that silence: whose jobs are to be taken over may have been the reaper itself."""
+LEASE_MICROSECONDS = 2_500_000
+"""Much less than that silence: whose jobs are to be taken over may have been the reaper itself, and the one after it.
+A reaper that is late does no harm, so no more than a beat or two need fit in."""
 
 GAP_SECONDS = 3.0
 """Between two beats of a worker: if more passed, the database was away, or the worker itself."""
-STEADY_SECONDS = 3.0
+STEADY_SECONDS = 2.5
 """A reaper judges others when its own beats have come for so long: time for everybody to be heard after an outage. With
 the silence, one pass and a worker's start, a dead worker's job is in other hands within 15 s."""
 FORGET_MICROSECONDS = 3_600_000_000
