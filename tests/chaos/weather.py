@@ -17,7 +17,7 @@ SHORT_STALL, LONG_STALL = 2.0, 11.0
 NOTHING = Answer(0, sent=-1)
 """The connection is reset without an answer."""
 
-KINDS = ("503", "lost answer", "stall", "long stall", "no answer", "reset", "cut off", "too short", "too long")
+KINDS = ("503", "lost answer", "stall", "long stall", "no answer", "reset", "cut off", "too short", "too long", "empty")
 
 
 @dataclass
@@ -75,4 +75,5 @@ def _spoilt(kind: str, share: float, answer: Answer) -> Answer:
         return replace(answer, sent=int(share * size))
     if kind == "cut off":
         return replace(answer, body=answer.body[: int(share * size)], told=size)
-    return replace(answer, told=max(0, size - 1000) if kind == "too short" else size + 1000)
+    told = {"too short": size - min(1000, size // 2), "too long": size + 1000, "empty": 0}
+    return replace(answer, told=told[kind])

@@ -1,4 +1,4 @@
-"""A store that spoils one answer of each sort in the middle of a job: the job completes all the same, with one result."""
+"""A store that spoils one answer of each sort in the middle of a job: it completes all the same, with one result."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from chaos.crew import Crew
@@ -80,7 +80,10 @@ def row(server: RunningServer, name: str, table: str = "edge_packaging_jobs") ->
 
 def compilers_of(pid: int) -> list[psutil.Process]:
     """The compilers' processes that a worker has started."""
-    return [child for child in psutil.Process(pid).children() if "edgepack.compilers.isolated" in child.cmdline()]
+    try:
+        return [child for child in psutil.Process(pid).children() if "edgepack.compilers.isolated" in child.cmdline()]
+    except psutil.Error:  # one of them has just ended
+        return []
 
 
 def test_a_killed_group_s_compiler_goes_and_its_folder_too(
