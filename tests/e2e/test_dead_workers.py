@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from edgepack.database.engine import Database
 from edgepack.settings import load_settings
 from harness import RunningServer, start_server, wait_for, worker_beside
 from models import onnx_archive, tar_gz
+from pg_proxy import proxied_postgres
 from postgres import PostgresServer, running_postgres
 from s3_proxy import Request, S3Proxy, proxied
 
@@ -194,4 +196,39 @@ def test_a_worker_ends_when_it_is_told_to_although_the_database_is_away(tmp_path
             if crew is not None:
                 crew.kill()
             postgres.start()
+            server.stop()
+
+
+class LostClaim:
+    """Loses the answer to the first commit by which the engine gives a worker a job."""
+
+    def __init__(self) -> None:
+        self.lost = False
+
+    def __call__(self, data: bytes, notes: dict[str, bool]) -> bool:
+        if b"workflow_deadline_epoch_ms=CASE" in data:
+            notes["claims"] = True
+        elif notes.get("claims") and b"COMMIT" in data and not self.lost:
+            self.lost = True
+            return True
+        return False
+
+
+def test_a_job_that_was_given_to_a_worker_unheard_is_begun_all_the_same(tmp_path: Path) -> None:
+    """The worker lives, and knows nothing of it."""
+    with running_postgres() as postgres, proxied_postgres(postgres.port) as proxy:
+        url = postgres.new_database()
+        server = start_server(tmp_path / "data", "--workers", "0", database=url)
+        try:
+            put(server, "in/model.tar.gz", LARGE)
+            create_compilation(server, "unheard", f"s3://{BUCKET}/in/model.tar.gz")
+            claim = LostClaim()
+            proxy.rule = claim
+            behind = replace(server, settings={"EDGEPACK_DATABASE": url.replace(str(postgres.port), str(proxy.port))})
+            with worker_beside(behind, tmp_path / "worker.log"):
+                found = wait_for(lambda: describe_compilation(server, "unheard"), "CompilationJobStatus")
+            assert claim.lost
+            assert found["CompilationJobStatus"] == "COMPLETED", found
+            assert row(server, "unheard", "compilation_jobs") == (2, 0)
+        finally:
             server.stop()
