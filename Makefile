@@ -16,7 +16,7 @@ RUN_BENCHMARK := PYTHONPATH=tests $(BIN)/python benchmarks
 PIP := -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check unit format bench bench-quick bench-memory bench-scale lock docs fuzz clean
+.PHONY: help install demo test check unit format bench bench-quick bench-memory bench-scale lock docs chaos fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -93,6 +93,9 @@ bench-memory: $(READY) $(PLOTS) ## of these, only memory, up to 8 GB (on 17 GB o
 
 bench-scale: $(READY) ## of these, Describe and every form of List with up to a million jobs, on SQLite and PostgreSQL
 	@$(RUN_BENCHMARK)/scale.py
+
+chaos: $(READY) ## kill workers and PostgreSQL under hundreds of jobs, CHAOS_SEED (drawn) decides how: 12 minutes
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(if $(CHAOS_SEED),--seed $(CHAOS_SEED)) $(CHAOS_OPTIONS)
 
 fuzz: $(FUZZER) ## look for archives and packages that break the reader and the verifier, FUZZ_SECONDS (60) each
 	@mkdir -p .fuzz/archive .fuzz/package

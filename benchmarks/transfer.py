@@ -62,6 +62,7 @@ def transfer(store: ObjectStore, source: ObjectInfo, target: str, data: Path) ->
             replaces=None,
             upload_opened=nothing,
             upload_closed=nothing,
+            upload_in_doubt=lambda: None,
         ),
         signing=Signing(identity=identity, signer=load_signer(data), signed_at=datetime.now(UTC)),
         checkpoint=nothing,

@@ -25,7 +25,9 @@ from edgepack.jobs.disk_room import DiskRoom
 from edgepack.jobs.edge_packaging import EdgePackagingWork
 from edgepack.jobs.engine import WorkQueue
 from edgepack.jobs.lifecycle import FINAL
-from edgepack.jobs.reaper import HOUSEKEEPING_SECONDS, SILENCE_MICROSECONDS, Reaper
+from edgepack.jobs.reaper import HOUSEKEEPING_SECONDS, SILENCE_MICROSECONDS, STEADY_SECONDS, Reaper
+from edgepack.jobs.scratch import Scratch
+from edgepack.jobs.strays import Strays
 from edgepack.jobs.sweeper import Sweeper
 from edgepack.jobs.workflow import JobWork
 from edgepack.keys.sealing import SecretBox
@@ -88,6 +90,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.queue = WorkQueue(self.url)
+        self.scratch = Scratch(self.folder / "scratch")
         self.survivor = Process()
         self._secrets = SecretBox.open(self.folder)
 
@@ -129,7 +132,7 @@ class House:
             EdgePackagingWork(
                 database, store=store, room=room, signer=chosen.signer, trust=self.keys.trust, clock=self.clock
             ),
-            CompilationWork(database, store=store, room=room, scratch=self.folder / "scratch", clock=self.clock),
+            CompilationWork(database, store=store, room=room, scratch=self.scratch, clock=self.clock),
         )
 
     def package(
@@ -178,13 +181,16 @@ class House:
             self.queue,
             self.works(self.survivor),
             executor_id=SURVIVOR,
+            steady_seconds=lambda: STEADY_SECONDS,
+            strays=Strays(self.queue, SURVIVOR),
             monotonic=lambda: HOUSEKEEPING_SECONDS,
         )
         return reaper.run_once()
 
     def sweep(self) -> int:
-        """What the living worker does about uploads that were left."""
-        return Sweeper(self.real, self.weed.store, self.works(self.survivor), executor_id=SURVIVOR).run_once()
+        """What the living worker does about what was left in the store."""
+        works = self.works(self.survivor)
+        return Sweeper(self.real, self.weed.store, works, scratch=self.scratch, executor_id=SURVIVOR).run_once()
 
     def bury(self, executor_id: str) -> None:
         """Let a worker not have been heard of for a little too long."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from edgepack.database import executors
+from edgepack.database import executors, leftovers
 from edgepack.database.compilation_jobs import compilation_jobs
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
@@ -29,7 +29,17 @@ from edgepack.jobs.engine import (
 )
 from edgepack.jobs.lifecycle import MAX_DEATHS
 from edgepack.jobs.pacing import polling_seconds
-from edgepack.jobs.reaper import HOUSEKEEPING_SECONDS, SILENCE_MICROSECONDS, Reaper
+from edgepack.jobs.reaper import (
+    GAP_SECONDS,
+    HOUSEKEEPING_SECONDS,
+    LEASE_MICROSECONDS,
+    SILENCE_MICROSECONDS,
+    STEADY_SECONDS,
+    Heartbeat,
+    Reaper,
+)
+from edgepack.jobs.scratch import Scratch
+from edgepack.jobs.strays import LOOK_SECONDS, Strays
 from edgepack.jobs.workflow import JobWork
 from edgepack.telemetry.observers import JobObserver
 from rows import compilation_row, packaging_row
@@ -45,10 +55,22 @@ class House:
     queue: WorkQueue
     works: list[JobWork[Any]]
     now: float = 0.0
+    steady: float = STEADY_SECONDS
 
-    def reaper(self, executor_id: str = ME) -> Reaper:
+    def strays(self, executor_id: str = ME) -> Strays:
+        return Strays(self.queue, executor_id, monotonic=lambda: self.now)
+
+    def reaper(self, executor_id: str = ME, strays: Strays | None = None) -> Reaper:
         self.alive(executor_id)
-        return Reaper(self.database, self.queue, self.works, executor_id=executor_id, monotonic=lambda: self.now)
+        return Reaper(
+            self.database,
+            self.queue,
+            self.works,
+            executor_id=executor_id,
+            steady_seconds=lambda: self.steady,
+            strays=strays or self.strays(executor_id),
+            monotonic=lambda: self.now,
+        )
 
     def alive(self, executor_id: str) -> None:
         with self.database.write() as connection:
@@ -114,7 +136,7 @@ def house(tmp_path: Path, database_url: str) -> Iterator[House]:
         database, store=unused, room=unused, signer=unused, trust=unused, clock=lambda: 9_000_000
     )
     compilation = CompilationWork(
-        database, store=unused, room=unused, scratch=tmp_path / "scratch", clock=lambda: 9_000_000
+        database, store=unused, room=unused, scratch=Scratch(tmp_path / "scratch"), clock=lambda: 9_000_000
     )
     yield House(database, queue, [packaging, compilation])
     queue.close()
@@ -304,3 +326,93 @@ def test_an_observer_is_told_of_each_attempt_that_is_queued_and_why(house: House
     assert sorted(told.requeued_jobs) == [("compilation", False), ("edge_packaging", True)]
     reaper.run_once()
     assert len(told.requeued_jobs) == 2
+
+
+def test_a_reaper_that_has_died_is_not_waited_for(house: House) -> None:
+    """By the time that it is taken for dead, its lease is over: whoever looks then may take its jobs."""
+    assert LEASE_MICROSECONDS < SILENCE_MICROSECONDS
+    house.reaper("first").run_once()
+    house.running_job("a", "first")
+    assert house.reaper().run_once() == 0
+    house.silent("first")
+    with house.database.write() as connection:
+        passed = leases.c.expires_at - SILENCE_MICROSECONDS - 1
+        connection.execute(sa.update(leases).values(expires_at=passed))
+    assert house.reaper().run_once() == 1
+    assert house.current(edge_packaging_jobs, "a").deaths == 1
+
+
+def test_nobody_is_taken_for_dead_while_the_database_was_away(house: House) -> None:
+    """Everybody was silent then, and the judge was no better off."""
+    job = house.running_job("a", "another")
+    mine = house.running_job("b", ME)
+    reaper = house.reaper()
+    for executor_id in ("another", ME):
+        house.silent(executor_id)
+    house.steady = STEADY_SECONDS - 0.1
+    assert reaper.run_once() == 0
+    house.steady = STEADY_SECONDS
+    house.alive("another")
+    assert reaper.run_once() == 0
+    house.silent("another")
+    assert reaper.run_once() == 1
+    assert house.current(edge_packaging_jobs, "a").workflow_id != job.workflow_id
+    assert house.current(edge_packaging_jobs, "b") == mine
+
+
+def test_who_ended_in_order_need_not_be_waited_for(house: House) -> None:
+    house.running_job("a", "retired")
+    house.steady = 0.0
+    assert house.reaper().run_once() == 1
+
+
+def test_a_heart_is_steady_while_no_beat_is_late(database: Database) -> None:
+    now = 100.0
+    heart = Heartbeat(database, ME, monotonic=lambda: now)
+    assert heart.steady_seconds() == 0.0
+    for _ in range(5):
+        heart.beat()
+        now += 1.0
+    assert heart.steady_seconds() == 5.0
+    now += GAP_SECONDS
+    assert heart.steady_seconds() == 0.0
+    heart.beat()
+    now += 0.5
+    assert heart.steady_seconds() == 0.5
+
+
+def test_what_a_worker_was_given_and_never_heard_of_is_begun_anew(house: House) -> None:
+    job, strays = house.running_job("a", ME), house.strays()
+    held = house.running_job("b", ME)
+    reaper = house.reaper(strays=strays)
+    with strays.holding(held.workflow_id):
+        assert reaper.run_once() == 0
+        house.now += LOOK_SECONDS
+        assert reaper.run_once() == 0  # it may be about to be begun
+        house.now += LOOK_SECONDS
+        assert reaper.run_once() == 1
+    found = house.current(edge_packaging_jobs, "a")
+    assert (found.attempt, found.deaths, house.engine(job.workflow_id)[0]) == (2, 0, "CANCELLED")
+    assert house.engine(found.workflow_id) == ("ENQUEUED", EDGE_PACKAGING_QUEUE)
+    assert house.current(edge_packaging_jobs, "b") == held
+
+
+def test_what_is_begun_between_two_looks_is_no_stray(house: House) -> None:
+    job, strays = house.running_job("a", ME), house.strays()
+    house.now += LOOK_SECONDS
+    assert strays.found() == []
+    with strays.holding(job.workflow_id):
+        house.now += LOOK_SECONDS
+        assert strays.found() == []
+    house.now += LOOK_SECONDS
+    assert strays.found() == []
+
+
+def test_what_a_dead_worker_may_have_left_is_looked_for(house: House) -> None:
+    house.silent("dead")
+    job = house.running_job("a", "dead")
+    house.reaper().run_once()
+    with house.database.read() as connection:
+        (left,) = leftovers.oldest(connection, 10)
+    assert (left.owner_arn, left.owner_created_at) == (job.arn, job.created_at)
+    assert (left.bucket, left.key) == (job.output_bucket, job.output_key)

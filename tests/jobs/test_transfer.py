@@ -29,6 +29,7 @@ from edgepack.objects.errors import (
     ObjectChangedError,
     ObjectNotFoundError,
     StoreAccessDeniedError,
+    StoreUnavailableError,
     TargetChangedError,
     TargetContendedError,
     UploadNotFoundError,
@@ -110,6 +111,7 @@ class Job:
     progress: list[TransferProgress] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
     open_uploads: set[str] = field(default_factory=set)
+    doubts: list[S3Address] = field(default_factory=list)
     kms_key_id: str | None = None
     folder: str = field(default_factory=lambda: secrets.token_hex(6))
 
@@ -150,6 +152,7 @@ class Job:
                 replaces=replaces,
                 upload_opened=upload_opened or self.open_upload,
                 upload_closed=self.open_uploads.discard,
+                upload_in_doubt=lambda: self.doubts.append(self.target),
             ),
             signing=Signing(identity=IDENTITY, signer=self.signer, signed_at=NOW),
             checkpoint=checkpoint or self.progress.append,
@@ -545,6 +548,34 @@ def test_an_answer_that_was_lost_on_its_way_does_no_harm(
     proxy.rule = lose
     check_package(watched, watched.run(source), archive, trust)
     assert lost
+
+
+def test_an_upload_of_which_nobody_was_told_is_told_of(watched: Job, proxy: S3Proxy, trust: TrustRoots) -> None:
+    """The store has begun it, and the answer is lost: what is asked again begins another one."""
+    lost: list[Answer] = []
+
+    def lose(request: Request) -> Answer | None:
+        if request.method != "POST" or "uploads" not in request.query or lost:
+            return None
+        lost.append(forward(proxy.upstream, request))
+        return s3_error(503, "ServiceUnavailable")
+
+    source = watched.source(SMALL_ARCHIVE)
+    proxy.rule = lose
+    packaged = watched.run(source)
+    assert watched.doubts == [watched.target]
+    ((_, unknown),) = watched.weed.store.list_uploads(watched.bucket, watched.target.key)
+    assert unknown not in watched.uploads
+    watched.weed.store.abort_upload(watched.target, unknown)
+    check_package(watched, packaged, SMALL_ARCHIVE, trust)
+
+
+def test_so_is_one_that_the_store_may_have_begun_when_it_went_away(watched: Job, proxy: S3Proxy) -> None:
+    source = watched.source(SMALL_ARCHIVE)
+    proxy.rule = lambda request: s3_error(503, "SlowDown") if request.method == "POST" else None
+    with pytest.raises(StoreUnavailableError):
+        watched.run(source)
+    assert watched.doubts == [watched.target]
 
 
 def test_a_model_that_was_replaced_since_it_was_compiled_is_not_packaged(either: Job, archive: bytes) -> None:

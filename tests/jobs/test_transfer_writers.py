@@ -26,6 +26,7 @@ def destination(weed: RunningStore, bucket: str) -> Destination:
         replaces=None,
         upload_opened=lambda _: None,
         upload_closed=lambda _: None,
+        upload_in_doubt=lambda: None,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from dbos import error as engine_errors
 
+from edgepack.database import leftovers
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.database.records import EdgePackagingJob
@@ -16,6 +17,7 @@ from edgepack.jobs.attempt import Attempt, JobStoppedError, JobSupersededError
 from edgepack.jobs.engine import share_log
 from edgepack.jobs.lifecycle import ACTIVE, MAX_DEATHS
 from edgepack.jobs.workflow import NOTHING_LEFT, STOPPED_MESSAGE, STORE_ATTEMPTS, JobWork, Step
+from edgepack.objects.address import S3Address
 from edgepack.objects.errors import StoreRefusedError, StoreUnavailableError
 from rows import packaging_row
 
@@ -33,6 +35,9 @@ class Work(JobWork[EdgePackagingJob]):
 
     def steps(self, attempt: Attempt[EdgePackagingJob]) -> Sequence[Step]:
         return []
+
+    def target(self, job: EdgePackagingJob) -> S3Address:
+        return S3Address(job.output_bucket, job.output_key)
 
     def clean_up(self, attempt: Attempt[EdgePackagingJob]) -> None:
         self.cleaned.append(attempt.number)
@@ -66,6 +71,19 @@ def job(work: Work) -> EdgePackagingJob:
 def change(work: Work, **values: Any) -> None:
     with work.database.write() as connection:
         edge_packaging_jobs.change(connection, 1, expected=ACTIVE, **values)
+
+
+def left(work: Work) -> list[str]:
+    """Where the sweeper is to look."""
+    with work.database.read() as connection:
+        return [each.key for each in leftovers.oldest(connection, 10)]
+
+
+def begin_next(work: Work) -> None:
+    with work.database.write() as connection:
+        edge_packaging_jobs.begin_attempt(
+            connection, after=job(work).workflow_id, workflow_id="second", died=True, statuses=ACTIVE
+        )
 
 
 def raising(*errors: Exception) -> Callable[[], None]:
@@ -143,8 +161,24 @@ def test_a_clean_up_that_fails_is_told_and_nothing_else_is_promised(work: Work, 
         change(work, status="STOPPING")
     assert not perform(work, raising(error))
     assert job(work).status == status
-    assert "could not be removed: The store is away." in job(work).status_message
+    assert "could not be removed yet: The store is away." in job(work).status_message
     assert NOTHING_LEFT not in job(work).status_message
+    assert left(work) == [job(work).output_key]
+
+
+def test_a_clean_up_that_does_well_leaves_nothing_to_look_for(work: Work) -> None:
+    assert not perform(work, raising(ValidationError("No.")))
+    assert left(work) == []
+
+
+def test_what_an_attempt_that_was_superseded_meanwhile_left_is_its_successor_s_to_remove(work: Work) -> None:
+    def supersede_then_fail(attempt: Attempt[EdgePackagingJob]) -> None:
+        begin_next(work)
+        raise StoreUnavailableError("The store is away.")
+
+    work.clean_up = supersede_then_fail  # type: ignore[method-assign]
+    assert not perform(work, raising(ValidationError("No.")))
+    assert (job(work).status, left(work)) == ("INPROGRESS", [])
 
 
 def test_not_even_a_defect_in_the_clean_up_keeps_a_job_from_ending(work: Work) -> None:
@@ -159,10 +193,7 @@ def test_an_attempt_that_was_superseded_cleans_nothing_up(work: Work) -> None:
     """Its errors are of no interest to anybody, and what it would remove may be its successor's."""
 
     def step() -> None:
-        with work.database.write() as connection:
-            edge_packaging_jobs.begin_attempt(
-                connection, after=job(work).workflow_id, workflow_id="second", died=True, statuses=ACTIVE
-            )
+        begin_next(work)
         raise ValidationError("This is wrong.")
 
     assert not perform(work, step)

@@ -121,7 +121,7 @@ def _worker(
     signer = load_signer(settings.data_folder)
     require_keys_of(database, SecretBox.load(settings.data_folder))
     store = open_store(settings, database)
-    room = DiskRoom(settings.data_folder if embedded else None)
+    room, scratch = DiskRoom(settings.data_folder if embedded else None), Scratch(settings.data_folder / "scratch")
     return Worker(
         database,
         packaging=EdgePackagingWork(
@@ -137,7 +137,7 @@ def _worker(
             database,
             store=store,
             room=room,
-            scratch=settings.data_folder / "scratch",
+            scratch=scratch,
             clock=system_clock,
             observer=observer,
         ),

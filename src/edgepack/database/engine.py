@@ -16,6 +16,11 @@ from edgepack.errors import StateError
 BUSY_TIMEOUT_MILLISECONDS = 30_000
 """How long a SQLite writer waits for another one: the same as the job engine's on the same file."""
 
+IDLE_TRANSACTION_MILLISECONDS = 5_000
+"""How long a PostgreSQL session may rest inside a transaction before the server ends it: no transaction here rests at
+all, but a worker may be frozen in the middle of one, and its locks would keep everybody from taking over its job. Less
+than the silence after which it is taken for dead."""
+
 POOL_SIZE = 8
 """Connections a process keeps to PostgreSQL: its handler threads, its heartbeat and one job's progress checks."""
 
@@ -90,6 +95,10 @@ def unavailable() -> Iterator[None]:
         yield
     except (InterfaceError, OperationalError, PoolTimeoutError, sqlite3.OperationalError) as error:
         raise unavailable_because(error) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise unavailable_because(error) from error
 
 
 def unavailable_because(error: Exception) -> DatabaseUnavailableError:
@@ -116,10 +125,17 @@ def _driver_url(url: str) -> sa.URL:
 
 def _create_engine(url: sa.URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+        sa.event.listen(engine, "connect", _prepare_postgres)
+        return engine
     engine = sa.create_engine(url)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _prepare_postgres(connection: DBAPIConnection, _record: Any) -> None:
+    connection.cursor().execute(f"SET idle_in_transaction_session_timeout = {IDLE_TRANSACTION_MILLISECONDS}")
+    connection.commit()  # or the pool would roll it back
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:

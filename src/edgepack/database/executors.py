@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from edgepack.database.schema import executors, leases
+from edgepack.database.upserts import insert
 
 
 def heartbeat(connection: Connection, executor_id: str) -> None:
@@ -51,10 +52,9 @@ def take_lease(connection: Connection, name: str, holder: str, *, duration: int)
     )
     if connection.execute(take).rowcount == 1:
         return True
-    if connection.execute(sa.select(leases.c.name).where(leases.c.name == name)).first() is not None:
-        return False
-    connection.execute(sa.insert(leases).values(name=name, holder=holder, expires_at=now + duration))
-    return True
+    first = insert(connection, leases).values(name=name, holder=holder, expires_at=now + duration)
+    # Two that are the first at the same moment must not fail each other.
+    return connection.execute(first.on_conflict_do_nothing().returning(leases.c.name)).first() is not None
 
 
 def database_now(connection: Connection) -> int:

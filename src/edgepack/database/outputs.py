@@ -29,6 +29,11 @@ def claim(connection: Connection, place: str, writer_arn: str) -> bool:
     return connection.execute(claimed.returning(outputs.c.place)).first() is not None
 
 
+def writer(connection: Connection, place: str) -> str | None:
+    """The ARN of the job that writes there."""
+    return connection.execute(sa.select(outputs.c.writer_arn).where(_AT), {"at": place}).scalar()
+
+
 def release(connection: Connection, writer_arn: str) -> None:
     """The job has ended: it writes nowhere any more."""
     connection.execute(sa.update(outputs).where(outputs.c.writer_arn == writer_arn).values(writer_arn=None))

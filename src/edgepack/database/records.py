@@ -128,6 +128,22 @@ class OpenUpload(msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
+class Leftover(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of `leftovers`: where a job may have left something that no list tells.
+
+    Attributes:
+        owner_arn: The job.
+        owner_created_at: When it was created: a deleted job's name may be used again.
+        noted_at: When that was noted, by the database's clock.
+    """
+
+    owner_arn: str
+    owner_created_at: int
+    bucket: str
+    key: str
+    noted_at: int
+
+
 class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
     """A row of `access_keys`; the secret is sealed, and only the service unseals it."""
 

@@ -186,6 +186,16 @@ uploads = sa.Table(
     sa.Index(None, "owner_arn"),
 )
 
+leftovers = sa.Table(
+    "leftovers",
+    metadata,
+    sa.Column("owner_arn", sa.String(1600), primary_key=True),
+    sa.Column("owner_created_at", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("bucket", sa.String(255), nullable=False),
+    sa.Column("key", sa.String(1200), nullable=False),
+    sa.Column("noted_at", sa.BigInteger, nullable=False),
+)
+
 executors = sa.Table(
     "executors",
     metadata,

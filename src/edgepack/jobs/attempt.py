@@ -12,10 +12,11 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from edgepack.database import outputs, uploads
+from edgepack.database import leftovers, outputs, uploads
 from edgepack.database.engine import Database
+from edgepack.database.executors import database_now
 from edgepack.database.jobs import JobTable
-from edgepack.database.records import CompilationJob, EdgePackagingJob, OpenUpload
+from edgepack.database.records import CompilationJob, EdgePackagingJob, Leftover, OpenUpload
 from edgepack.jobs.lifecycle import FINAL, INPROGRESS, STOPPING, may_become
 from edgepack.objects.address import S3Address
 from edgepack.objects.info import Mark
@@ -174,6 +175,15 @@ class Attempt(Generic[Job]):
         with self.transaction() as connection:
             uploads.add(connection, upload)
 
+    def note_leftover(self, target: S3Address) -> None:
+        """Note that this attempt may have left an upload of which it has never heard.
+
+        Raises:
+            JobSupersededError: The job is no longer this attempt's; then it has been noted already.
+        """
+        with self.transaction() as connection:
+            note_leftover(connection, self.job, target)
+
     def noted_uploads(self) -> list[OpenUpload]:
         """The uploads that this attempt and the ones before it have begun."""
         with self._database.read() as connection:
@@ -189,3 +199,15 @@ class Attempt(Generic[Job]):
         if status is None or status in FINAL or attempt != self.number:
             raise JobSupersededError
         return status
+
+
+def note_leftover(connection: Connection, job: EdgePackagingJob | CompilationJob, target: S3Address) -> None:
+    """Have the sweeper look, once a job has ended, for what it may have left at its output."""
+    leftover = Leftover(
+        owner_arn=job.arn,
+        owner_created_at=job.created_at,
+        bucket=target.bucket,
+        key=target.key,
+        noted_at=database_now(connection),
+    )
+    leftovers.note(connection, leftover)

@@ -23,7 +23,7 @@ from edgepack.jobs.engine import COMPILATION_QUEUE, COMPILATION_WORKFLOW
 from edgepack.jobs.lifecycle import COMPLETED, FAILED
 from edgepack.jobs.progress import Checkpoint
 from edgepack.jobs.replacing import replace_holder
-from edgepack.jobs.scratch import scratch_folder
+from edgepack.jobs.scratch import Scratch
 from edgepack.jobs.stored import abort_uploads, remove_written
 from edgepack.jobs.transfer_destination import Destination
 from edgepack.jobs.transfer_writers import UploadingWriter, aborted_on_error
@@ -53,7 +53,7 @@ class CompilationWork(JobWork[CompilationJob]):
         database: Where jobs are.
         store: Where models are read and compiled models written.
         room: Whether the store's disk has room.
-        scratch: Folder for a job's files while it runs.
+        scratch: Where a job's files are while it runs.
         clock: Microseconds since the epoch.
         observer: Told what the jobs do.
     """
@@ -67,7 +67,7 @@ class CompilationWork(JobWork[CompilationJob]):
         *,
         store: ObjectStore,
         room: DiskRoom,
-        scratch: Path,
+        scratch: Scratch,
         clock: Clock,
         observer: JobObserver = UNOBSERVED,
     ) -> None:
@@ -80,6 +80,10 @@ class CompilationWork(JobWork[CompilationJob]):
         """Compile, complete."""
         run = _Run(self, attempt)
         return [("compile", run.compile), ("complete", run.complete)]
+
+    def target(self, job: CompilationJob) -> S3Address:
+        """Where the compiled archive goes."""
+        return target_of(job.request)
 
     def clean_up(self, attempt: Attempt[CompilationJob]) -> None:
         """Abort open uploads and delete the artifact that this job wrote."""
@@ -119,7 +123,7 @@ class _Run:
         if compiler.copies_archive:
             self._pass_through(source)
             return
-        with scratch_folder(work.scratch, attempt.job.workflow_id) as folder:
+        with work.scratch.folder(attempt.job.workflow_id) as folder:
             self._write(self._run_compiler(compiler, source, folder))
 
     def complete(self) -> None:
@@ -161,7 +165,7 @@ class _Run:
             compilation_request(self._attempt.job.request),
             seconds=self._seconds_left(),
             poll=self._poll,
-            hidden=self._work.scratch.parent,
+            hidden=self._work.scratch.parent.parent,
         )
         write_archive(output, compiled, poll=self._poll)
         return compiled
@@ -199,6 +203,7 @@ class _Run:
             replaces=self._replaces,
             upload_opened=lambda upload_id: attempt.note_upload(target, upload_id),
             upload_closed=attempt.forget_upload,
+            upload_in_doubt=lambda: attempt.note_leftover(target),
         )
         return UploadingWriter(destination, body_size=size)
 

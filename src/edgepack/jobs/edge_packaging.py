@@ -84,13 +84,20 @@ class EdgePackagingWork(JobWork[EdgePackagingJob]):
             ("complete", run.complete),
         ]
 
+    def target(self, job: EdgePackagingJob) -> S3Address:
+        """Where the package goes."""
+        return target_of(job)
+
     def clean_up(self, attempt: Attempt[EdgePackagingJob]) -> None:
-        """Abort open uploads, delete the package and the component that this job wrote."""
+        """Delete the component that this job published, abort open uploads, delete the package that it wrote.
+
+        The component goes first: a store that cannot be reached must not keep devices installing it.
+        """
         target, arn = target_of(attempt.job), attempt.job.arn
-        removed = remove_written(self.store, target, attempt)
         with attempt.transaction() as connection:
             components.remove_of(connection, arn)
-            if removed:
+        if remove_written(self.store, target, attempt):
+            with attempt.transaction() as connection:
                 replace_holder(connection, target.place, by=arn, stands=False, now=self.clock())
 
     def ending(self, status: str, message: str) -> dict[str, Any]:  # noqa: ARG002 - one kind of job needs it
@@ -139,6 +146,7 @@ class _Run:
                 replaces=replaces,
                 upload_opened=lambda upload_id: attempt.note_upload(target, upload_id),
                 upload_closed=attempt.forget_upload,
+                upload_in_doubt=lambda: attempt.note_leftover(target),
             ),
             signing=Signing(identity=_identity(job), signer=work.signer, signed_at=self._now()),
             checkpoint=tell,

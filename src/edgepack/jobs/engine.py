@@ -17,6 +17,8 @@ from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from dbos import error as engine_errors
 from sqlalchemy.engine import Connection
 
+from edgepack.database.engine import IDLE_TRANSACTION_MILLISECONDS, unavailable
+
 APPLICATION_NAME = "edgepack"
 APPLICATION_VERSION = "1"
 """Raise it only together with a migration of running workflows: older workers do not take newer versions' jobs."""
@@ -37,18 +39,29 @@ ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 IDS_AT_ONCE = 500
 """Workflow ids in one query: databases limit the parameters of a statement."""
 
+IDLE_TRANSACTION_SECONDS = IDLE_TRANSACTION_MILLISECONDS / 1000
+"""As on edgepack's own connections."""
+
 
 class WorkQueue:
     """The engine from outside a workflow: for the API, which queues jobs, and for the reaper, which requeues them.
+
+    Its methods raise DatabaseUnavailableError when the database cannot be reached. Left to itself the engine would wait
+    for it, up to a minute and a half after it has come back: the API would not answer, and the reaper would not reap.
 
     Args:
         url: The database's URL; the engine's tables live beside edgepack's.
     """
 
     def __init__(self, url: str) -> None:
-        self._client = DBOSClient(
-            system_database_url=url, serializer=DBOSPortableJSONSerializer(), application_name=APPLICATION_NAME
-        )
+        with unavailable():
+            self._client = DBOSClient(
+                system_database_url=url,
+                serializer=DBOSPortableJSONSerializer(),
+                application_name=APPLICATION_NAME,
+                retry_connection_errors=False,
+                sys_db_idle_transaction_timeout_sec=IDLE_TRANSACTION_SECONDS,
+            )
 
     def enqueue(  # noqa: PLR0913 - keyword-only
         self,
@@ -85,16 +98,22 @@ class WorkQueue:
             attempt,
         )
 
-    def running(self) -> list[Any]:
-        """Workflows that some worker is running, or was when it died, with the worker's `executor_id`."""
-        return self._client.list_workflows(status=RUNNING, load_input=False, load_output=False)
+    def running(self, executor_id: str | None = None) -> list[Any]:
+        """Workflows that some worker, or this one, is running, or was when it died, with the worker's `executor_id`."""
+        with unavailable():
+            return self._client.list_workflows(
+                status=RUNNING, executor_id=executor_id, load_input=False, load_output=False
+            )
 
     def ended_among(self, workflow_ids: Sequence[str]) -> list[Any]:
         """Those of these workflows of which no code runs any more."""
         found = []
         for start in range(0, len(workflow_ids), IDS_AT_ONCE):
             some = list(workflow_ids[start : start + IDS_AT_ONCE])
-            found += self._client.list_workflows(workflow_ids=some, status=ENDED, load_input=False, load_output=False)
+            with unavailable():
+                found += self._client.list_workflows(
+                    workflow_ids=some, status=ENDED, load_input=False, load_output=False
+                )
         return found
 
     def pace(self, queue: str, *, seconds: float) -> None:
@@ -105,7 +124,8 @@ class WorkQueue:
 
     def cancel(self, workflow_id: str) -> None:
         """Let no more of a workflow run: a worker that comes back to it finds it cancelled."""
-        self._client.cancel_workflow(workflow_id)
+        with unavailable():
+            self._client.cancel_workflow(workflow_id)
 
     def delete_ended(self, *, before: timedelta, at_most: int) -> int:
         """Delete the records of workflows that ended that long ago; how many. Jobs keep their own rows.
@@ -114,15 +134,16 @@ class WorkQueue:
             before: Age of the youngest to delete.
             at_most: How many at once.
         """
-        old = self._client.list_workflows(
-            status=ENDED,
-            completed_before=(datetime.now(UTC) - before).isoformat(),
-            limit=at_most,
-            load_input=False,
-            load_output=False,
-        )
-        if old:
-            self._client.delete_workflows([workflow.workflow_id for workflow in old])
+        with unavailable():
+            old = self._client.list_workflows(
+                status=ENDED,
+                completed_before=(datetime.now(UTC) - before).isoformat(),
+                limit=at_most,
+                load_input=False,
+                load_output=False,
+            )
+            if old:
+                self._client.delete_workflows([workflow.workflow_id for workflow in old])
         return len(old)
 
     def close(self) -> None:
@@ -154,6 +175,7 @@ def engine_config(url: str, executor_id: str) -> DBOSConfig:
         "application_version": APPLICATION_VERSION,
         "serializer": DBOSPortableJSONSerializer(),
         "run_migrations": True,
+        "sys_db_idle_transaction_timeout_sec": IDLE_TRANSACTION_SECONDS,
         "enable_otlp": False,
         "console_log_level": "WARNING",
         "log_level": "WARNING",

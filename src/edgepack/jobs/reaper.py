@@ -3,6 +3,8 @@
 Each worker beats once a second, by the database's clock. One of them at a time holds the reaper's lease and begins
 another attempt at the jobs of silent workers. A job on which `MAX_DEATHS` workers have died fails, and it alone.
 
+Silence is no death while the database itself was away: nobody is judged before the judge has been heard for a while.
+
 Only rows are changed here. What must be removed from the store is removed by the next attempt: the store may be slow,
 and recovery must not wait for it.
 """
@@ -16,9 +18,11 @@ from typing import Any
 
 from edgepack.database import executors
 from edgepack.database.engine import Database, DatabaseUnavailableError
+from edgepack.jobs.attempt import note_leftover
 from edgepack.jobs.engine import QUARANTINE_QUEUE, WorkQueue, new_workflow_id
 from edgepack.jobs.lifecycle import ACTIVE, STARTING
 from edgepack.jobs.pacing import polling_seconds
+from edgepack.jobs.strays import Strays
 from edgepack.jobs.workflow import JobWork
 from edgepack.telemetry.context import bound
 
@@ -27,7 +31,15 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 1.0
 SILENCE_MICROSECONDS = 6_000_000
 """A worker not heard of for this long is taken for dead: six beats, so that a busy database kills nobody who lives."""
-LEASE_MICROSECONDS = 5_000_000
+LEASE_MICROSECONDS = 2_500_000
+"""Much less than that silence: whose jobs are to be taken over may have been the reaper itself, and the one after it.
+A reaper that is late does no harm, so no more than a beat or two need fit in."""
+
+GAP_SECONDS = 3.0
+"""Between two beats of a worker: if more passed, the database was away, or the worker itself."""
+STEADY_SECONDS = 2.5
+"""A reaper judges others when its own beats have come for so long: time for everybody to be heard after an outage. With
+the silence, one pass and a worker's start, a dead worker's job is in other hands within 15 s."""
 FORGET_MICROSECONDS = 3_600_000_000
 """Rows of dead workers are kept an hour for whoever wonders, then removed."""
 LEASE_NAME = "reaper"
@@ -51,13 +63,23 @@ class Heartbeat:
     Args:
         database: Where heartbeats are.
         executor_id: The worker.
+        monotonic: Seconds.
     """
 
-    def __init__(self, database: Database, executor_id: str) -> None:
+    def __init__(
+        self, database: Database, executor_id: str, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._database = database
         self._executor_id = executor_id
+        self._monotonic = monotonic
+        self._steady_since = self._beaten_at = float("-inf")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def steady_seconds(self) -> float:
+        """For how long beats have come without a gap."""
+        now = self._monotonic()
+        return now - self._steady_since if now - self._beaten_at <= GAP_SECONDS else 0.0
 
     def start(self) -> None:
         """Beat once, then every `HEARTBEAT_SECONDS`.
@@ -65,26 +87,38 @@ class Heartbeat:
         Raises:
             DatabaseUnavailableError: The database could not be reached for the first beat.
         """
-        self._beat()
+        self.beat()
         self._thread.start()
 
     def stop(self) -> None:
         """Tell that this worker ends in order: what it still holds may be taken at once."""
         self._stopping.set()
         self._thread.join()
-        with self._database.write() as connection:
-            executors.retire(connection, self._executor_id)
+        try:
+            with self._database.write() as connection:
+                executors.retire(connection, self._executor_id)
+        except DatabaseUnavailableError as error:
+            log.warning("ended without notice: %s", error.message)
 
     def _run(self) -> None:
         while not self._stopping.wait(HEARTBEAT_SECONDS):
             try:
-                self._beat()
+                self.beat()
             except DatabaseUnavailableError as error:
                 log.warning("heartbeat failed: %s", error.message)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Beat once.
+
+        Raises:
+            DatabaseUnavailableError: Nobody has heard it.
+        """
         with self._database.write() as connection:
             executors.heartbeat(connection, self._executor_id)
+        now = self._monotonic()
+        if now - self._beaten_at > GAP_SECONDS:
+            self._steady_since = now
+        self._beaten_at = now
 
 
 class Reaper:
@@ -95,38 +129,45 @@ class Reaper:
         queue: The engine.
         works: The kinds of work.
         executor_id: The worker this reaper lives in.
+        steady_seconds: For how long this worker's own beats have come without a gap.
+        strays: What the engine says that this worker runs, and it does not.
         monotonic: Seconds, for the housekeeping's pace.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only
         self,
         database: Database,
         queue: WorkQueue,
         works: Collection[JobWork[Any]],
         *,
         executor_id: str,
+        steady_seconds: Callable[[], float],
+        strays: Strays,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._queue = queue
         self._works = {work.workflow: work for work in works}
         self._executor_id = executor_id
+        self._steady_seconds = steady_seconds
+        self._strays = strays
         self._monotonic = monotonic
         self._housekeeping_at = 0.0
         self._looked_at = dict.fromkeys(self._works, 0)
         self._paces: dict[str, float] = {}
 
     def run_once(self) -> int:
-        """Look after everything once, if the lease is ours; how many jobs were requeued."""
+        """Give back this worker's strays, and look after everything else if the lease is ours; how many were requeued.
+
+        Raises:
+            DatabaseUnavailableError: The database could not be reached; the next time finds what is left.
+        """
+        requeued = sum(self._requeue(workflow, died=False) for workflow in self._strays.found())
         with self._database.write() as connection:
             if not executors.take_lease(connection, LEASE_NAME, self._executor_id, duration=LEASE_MICROSECONDS):
-                return 0
+                return requeued
             executors.forget_silent(connection, beyond=FORGET_MICROSECONDS)
-            living = executors.alive(connection, within=SILENCE_MICROSECONDS)
-            dead = executors.silent(connection, beyond=SILENCE_MICROSECONDS)
-        self._set_paces(len(living))
-        orphans = [workflow for workflow in self._queue.running() if workflow.executor_id not in living]
-        requeued = sum(self._requeue(workflow, died=workflow.executor_id in dead) for workflow in orphans)
+        requeued += self._requeue_orphans()
         if self._monotonic() >= self._housekeeping_at:
             self._housekeeping_at = self._monotonic() + HOUSEKEEPING_SECONDS
             self._paces.clear()  # another worker may have held the lease since, or have registered the queues anew
@@ -146,6 +187,19 @@ class Reaper:
                 self._queue.pace(queue, seconds=seconds)
                 self._paces[queue] = seconds
 
+    def _requeue_orphans(self) -> int:
+        """What workers run that have died, or ended in order."""
+        running = self._queue.running()  # first: who begins one later need not be known to live
+        with self._database.read() as connection:
+            living = executors.alive(connection, within=SILENCE_MICROSECONDS)
+            dead = executors.silent(connection, beyond=SILENCE_MICROSECONDS)
+        self._set_paces(len(living))
+        if self._steady_seconds() < STEADY_SECONDS:
+            living |= dead
+        living.add(self._executor_id)
+        orphans = [workflow for workflow in running if workflow.executor_id not in living]
+        return sum(self._requeue(workflow, died=workflow.executor_id in dead) for workflow in orphans)
+
     def _requeue(self, workflow: Any, *, died: bool) -> int:
         """Begin the next attempt after a workflow; 0 if that has been done already, or the job has ended.
 
@@ -164,6 +218,7 @@ class Reaper:
                     statuses=ACTIVE,
                 )
                 if job is not None:
+                    note_leftover(connection, job, work.target(job))
                     queue = QUARANTINE_QUEUE if job.deaths else work.queue
                     self._queue.enqueue(
                         connection,
@@ -176,7 +231,7 @@ class Reaper:
                     )
         if work is not None and job is not None:
             with bound(job_arn=job.arn, attempt=job.attempt):
-                log.warning("worker %s is gone; another attempt", workflow.executor_id)
+                log.warning("worker %s has left it; another attempt", workflow.executor_id)
             work.observer.requeued(work.kind, died=died)
         self._queue.cancel(workflow.workflow_id)
         return int(job is not None)

@@ -9,6 +9,7 @@ from edgepack.errors import EdgepackError
 from edgepack.objects.address import S3Address
 from edgepack.objects.errors import (
     ObjectChangedError,
+    StoreUnavailableError,
     TargetChangedError,
     TargetContendedError,
     UploadNotFoundError,
@@ -35,6 +36,7 @@ class Destination:
             else has written meanwhile, and not what another attempt has, which may have taken this one's place.
         upload_opened: Told the id of a multipart upload before anything is sent, so that somebody else can abort it.
         upload_closed: Told the id again once the upload is completed or aborted.
+        upload_in_doubt: Called when the store may have begun an upload whose id it could not tell.
     """
 
     store: ObjectStore
@@ -44,11 +46,18 @@ class Destination:
     replaces: ObjectInfo | None
     upload_opened: Callable[[str], None]
     upload_closed: Callable[[str], None]
+    upload_in_doubt: Callable[[], None]
 
     def begin_upload(self) -> "Upload":
         """Open a multipart upload; it is aborted if its id could not be told."""
-        upload = self.store.begin_upload(self.target, kms_key_id=self.kms_key_id, mark=self.mark)
         try:
+            upload = self.store.begin_upload(self.target, kms_key_id=self.kms_key_id, mark=self.mark)
+        except StoreUnavailableError:
+            self.upload_in_doubt()
+            raise
+        try:
+            if upload.asked_again:
+                self.upload_in_doubt()
             self.upload_opened(upload.upload_id)
         except BaseException:
             self.abort(upload)

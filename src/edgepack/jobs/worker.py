@@ -4,9 +4,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dbos import DBOS
 
@@ -16,10 +15,9 @@ from edgepack.jobs.compilation import CompilationWork
 from edgepack.jobs.edge_packaging import EdgePackagingWork
 from edgepack.jobs.pacing import polling_seconds
 from edgepack.jobs.reaper import HEARTBEAT_SECONDS, Heartbeat, Reaper
+from edgepack.jobs.strays import Strays
 from edgepack.jobs.sweeper import Sweeper
-
-if TYPE_CHECKING:
-    from edgepack.jobs.workflow import JobWork
+from edgepack.jobs.workflow import JobWork
 
 log = logging.getLogger(__name__)
 
@@ -32,33 +30,6 @@ DRAIN_LOOK_SECONDS = 0.05
 """How often a worker that stops looks whether its jobs have ended."""
 DRAIN_MARGIN_SECONDS = 5
 """The engine is taken down after the worker has left: a job that is still under way is not to meet the ruins."""
-
-
-class UnderWay:
-    """Counts the workflows that run in this process: false when there is none."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def __bool__(self) -> bool:
-        return self._count > 0
-
-    def counting(self, run: Callable[[int, int], None]) -> Callable[[int, int], None]:
-        """The workflow's body, counted while it runs."""
-
-        def counted(job_id: int, attempt: int) -> None:
-            self._add(1)
-            try:
-                run(job_id, attempt)
-            finally:
-                self._add(-1)
-
-        return counted
-
-    def _add(self, number: int) -> None:
-        with self._lock:
-            self._count += number
 
 
 class Worker:
@@ -86,10 +57,20 @@ class Worker:
         self._works: tuple[JobWork[Any], ...] = (packaging, compilation)
         self._heartbeat = Heartbeat(database, self.executor_id)
         self._queue = engine.WorkQueue(self._url)
-        self._reaper = Reaper(database, self._queue, self._works, executor_id=self.executor_id)
-        self._sweeper = Sweeper(database, packaging.store, self._works, executor_id=self.executor_id)
+        self._scratch = compilation.scratch
+        self._strays = Strays(self._queue, self.executor_id)
+        self._reaper = Reaper(
+            database,
+            self._queue,
+            self._works,
+            executor_id=self.executor_id,
+            steady_seconds=self._heartbeat.steady_seconds,
+            strays=self._strays,
+        )
+        self._sweeper = Sweeper(
+            database, packaging.store, self._works, scratch=self._scratch, executor_id=self.executor_id
+        )
         self._drain_seconds = drain_seconds
-        self._under_way = UnderWay()
         self._told_to_stop: SimpleQueue[None] = SimpleQueue()
         self._launched = False
 
@@ -108,7 +89,7 @@ class Worker:
         DBOS(config=engine.engine_config(self._url, self.executor_id))
         engine.share_log()
         for work in self._works:
-            DBOS.workflow(name=work.workflow)(self._under_way.counting(work.run))
+            DBOS.workflow(name=work.workflow)(self._workflow(work))
         DBOS.launch()
         for work in self._works:
             _register(work.queue)
@@ -121,6 +102,7 @@ class Worker:
         self._sweeper.stop()
         self._drain()
         self._heartbeat.stop()
+        self._scratch.close()
 
     def stop(self) -> None:
         """End the worker; the second call ends its waiting for jobs, too. Safe to call from a signal handler."""
@@ -135,17 +117,26 @@ class Worker:
 
     def _drain(self) -> None:
         """Begin no other job, and wait for those that are under way; the heart goes on beating meanwhile."""
-        if not (self._drain_seconds and self._under_way):
+        if not (self._drain_seconds and self._strays.holds_any()):
             return
         log.info("stopping: jobs that are under way may go on for %.0f s", self._drain_seconds)
         patience = {"workflow_completion_timeout_sec": math.ceil(self._drain_seconds) + DRAIN_MARGIN_SECONDS}
         threading.Thread(target=DBOS.destroy, kwargs=patience, name="drain", daemon=True).start()
         until = time.monotonic() + self._drain_seconds
-        while self._under_way and time.monotonic() < until:
+        while self._strays.holds_any() and time.monotonic() < until:
             if self._is_told_to_stop(within=DRAIN_LOOK_SECONDS):
                 break
-        if self._under_way:
+        if self._strays.holds_any():
             log.info("stopping: what is under way is handed over")
+
+    def _workflow(self, work: JobWork[Any]) -> Any:
+        def run(job_id: int, attempt: int) -> None:
+            workflow_id = DBOS.workflow_id
+            assert workflow_id is not None
+            with self._strays.holding(workflow_id):
+                work.run(job_id, attempt)
+
+        return run
 
     def _reap(self) -> None:
         try:

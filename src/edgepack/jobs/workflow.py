@@ -17,9 +17,10 @@ from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.database.jobs import JobTable
 from edgepack.database.records import CompilationJob, EdgePackagingJob
 from edgepack.errors import ArtifactError, EdgepackError
-from edgepack.jobs.attempt import Attempt, Clock, Job, JobStoppedError, JobSupersededError
+from edgepack.jobs.attempt import Attempt, Clock, Job, JobStoppedError, JobSupersededError, note_leftover
 from edgepack.jobs.lifecycle import FAILED, MAX_DEATHS, STOPPED
 from edgepack.jobs.observing import Watch
+from edgepack.objects.address import S3Address
 from edgepack.objects.errors import ObjectStoreError
 from edgepack.telemetry.context import bound, note
 from edgepack.telemetry.observers import UNOBSERVED, JobObserver
@@ -106,6 +107,10 @@ class JobWork(Generic[Job]):
         """
         raise NotImplementedError
 
+    def target(self, job: Job) -> S3Address:
+        """The object that a job writes."""
+        raise NotImplementedError
+
     def clean_up(self, attempt: Attempt[Job]) -> None:
         """Remove what this attempt and the ones before it may have written; may run twice.
 
@@ -183,24 +188,29 @@ class JobWork(Generic[Job]):
         """
         try:
             attempt.refresh()
-            message = f"{message} {self._cleaned_up(attempt, status)}".rstrip()
+            left = self._left_behind(attempt)
+            within = (
+                (lambda connection: note_leftover(connection, attempt.job, self.target(attempt.job))) if left else None
+            )
+            message = f"{message} {left or (NOTHING_LEFT if status == STOPPED else '')}".rstrip()
             try:
-                attempt.change(to=status, **self.ending(status, message))
+                attempt.change(to=status, within=within, **self.ending(status, message))
             except JobStoppedError:  # a Stop request that came while the failure was being recorded
-                attempt.change(to=STOPPED, **self.ending(STOPPED, f"{STOPPED_MESSAGE} {message}"))
+                stopped = self.ending(STOPPED, f"{STOPPED_MESSAGE} {message}")
+                attempt.change(to=STOPPED, within=within, **stopped)
         except JobSupersededError:
             log.warning("attempt %d was superseded before it could end the job", attempt.number)
 
-    def _cleaned_up(self, attempt: Attempt[Job], status: str) -> str:
-        """What is to be said of the output location."""
+    def _left_behind(self, attempt: Attempt[Job]) -> str:
+        """Clean up; what is to be said of that if something could not be removed, else nothing."""
         try:
             self.clean_up(attempt)
         except (DatabaseUnavailableError, JobSupersededError):
             raise
         except EdgepackError as error:
             log.warning("clean-up failed: %s", error.message)
-            return f"What it had written could not be removed: {error.message}"
+            return f"What it had written could not be removed yet: {error.message}"
         except Exception:
             log.exception("clean-up failed on a defect")
-            return "What it had written could not be removed; the worker's log has the details."
-        return NOTHING_LEFT if status == STOPPED else ""
+            return "What it had written could not be removed yet; the worker's log has the details."
+        return ""

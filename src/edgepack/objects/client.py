@@ -7,7 +7,7 @@ else. Only the proxy that a network asks for (``HTTPS_PROXY``) is taken from the
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,11 +157,27 @@ def translated(address: S3Address, action: str, *, kms_key_id: str | None = None
         ObjectStoreError: One of its subclasses, instead of the original, which is kept as the cause.
     """
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - costly, see make_clients
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 - likewise
     from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with botocore
 
     try:
         yield
     except ObjectStoreError:
         raise
-    except (ClientError, BotoCoreError, HTTPError, OSError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError, HTTPError, OSError) as error:
         raise translate(error, address, action, kms_key_id=kms_key_id) from error
+
+
+def told(answer: Mapping[str, Any], name: str) -> Any:
+    """What an answer says under a name that it must have.
+
+    To be called inside `translated`: an answer may come to less than the store has sent, and botocore takes what there
+    is. Nobody knows then whether the store has done what it was asked.
+
+    Raises:
+        ConnectionError: It says nothing of the sort.
+    """
+    try:
+        return answer[name]
+    except KeyError:
+        raise ConnectionError(f"the answer has no {name}") from None

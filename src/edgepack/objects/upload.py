@@ -19,7 +19,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from edgepack.objects.address import S3Address
-from edgepack.objects.client import translated
+from edgepack.objects.client import told, translated
 from edgepack.objects.errors import BucketNotFoundError, UploadNotFoundError
 from edgepack.objects.info import Mark, ObjectInfo
 
@@ -62,13 +62,23 @@ class Upload:
         upload_id: What the store calls the upload.
         kms_key_id: KMS key that the object is encrypted under, or None.
         mark: What the object is marked with.
+        asked_again: Whether the store was asked more than once before it answered: then it may have begun an upload
+            each time, and told the id of the last one.
     """
 
-    def __init__(
-        self, client: "S3Client", address: S3Address, upload_id: str, *, kms_key_id: str | None, mark: Mark | None
+    def __init__(  # noqa: PLR0913 - keyword-only
+        self,
+        client: "S3Client",
+        address: S3Address,
+        upload_id: str,
+        *,
+        kms_key_id: str | None,
+        mark: Mark | None,
+        asked_again: bool,
     ) -> None:
         self.address = address
         self.upload_id = upload_id
+        self.asked_again = asked_again
         self._kms_key_id = kms_key_id
         self._mark = mark
         self._client = client
@@ -88,7 +98,8 @@ class Upload:
         """
         with translated(self.address, f"write part {number} of", kms_key_id=self._kms_key_id):
             answer = self._client.upload_part(**self._names, PartNumber=number, Body=cast("bytes", data))
-        self._record(number, answer["ETag"], len(data))
+            etag = told(answer, "ETag")
+        self._record(number, etag, len(data))
 
     def copy_part(self, number: int, source: ObjectInfo, *, first: int, last: int) -> None:
         """Have the store itself copy a range of another of its objects into one part.
@@ -111,7 +122,8 @@ class Upload:
                 CopySourceRange=f"bytes={first}-{last}",
                 CopySourceIfMatch=source.etag,
             )
-        self._record(number, answer["CopyPartResult"]["ETag"], last - first + 1)
+            etag = told(told(answer, "CopyPartResult"), "ETag")
+        self._record(number, etag, last - first + 1)
 
     def complete(self, *, only_if_absent: bool = False, only_if: ObjectInfo | None = None) -> ObjectInfo:
         """Make the object of the parts. Nobody sees any of it before.
@@ -135,10 +147,11 @@ class Upload:
                 MultipartUpload={"Parts": parts},
                 **condition(only_if_absent=only_if_absent, only_if=only_if),
             )
+            etag = told(answer, "ETag")
         return ObjectInfo(
             address=self.address,
             size=sum(size for _, size in self._parts.values()),
-            etag=answer["ETag"],
+            etag=etag,
             version_id=answer.get("VersionId"),
             kms_key_id=answer.get("SSEKMSKeyId"),
             mark=self._mark,
@@ -174,7 +187,9 @@ def begin_upload(client: "S3Client", address: S3Address, *, kms_key_id: str | No
             **encryption(kms_key_id),
             **marking(mark),
         )
-    return Upload(client, address, answer["UploadId"], kms_key_id=kms_key_id, mark=mark)
+        upload_id = told(answer, "UploadId")
+    asked_again = answer["ResponseMetadata"]["RetryAttempts"] > 0
+    return Upload(client, address, upload_id, kms_key_id=kms_key_id, mark=mark, asked_again=asked_again)
 
 
 def abort_upload(client: "S3Client", address: S3Address, upload_id: str) -> None:
