@@ -111,6 +111,7 @@ def _worker(
     from edgepack.jobs.compilation import CompilationWork
     from edgepack.jobs.disk_room import DiskRoom
     from edgepack.jobs.edge_packaging import EdgePackagingWork
+    from edgepack.jobs.scratch import Scratch
     from edgepack.jobs.worker import Worker
     from edgepack.jobs.workflow import system_clock
     from edgepack.keys.sealing import SecretBox
