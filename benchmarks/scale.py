@@ -94,7 +94,7 @@ def service(url: str, folder: Path) -> Iterator[tuple[Database, Any, Client]]:
     database = Database(url)
     upgrade(database)
     migrate_engine(url)
-    work = WorkQueue(url)
+    work = WorkQueue(database)
     try:
         secrets = SecretBox.open(folder)
         operations = build_operations(

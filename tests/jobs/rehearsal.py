@@ -89,7 +89,7 @@ class House:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
-        self.queue = WorkQueue(self.url)
+        self.queue = WorkQueue(self.real)
         self.scratch = Scratch(self.folder / "scratch")
         self.survivor = Process()
         self._secrets = SecretBox.open(self.folder)

@@ -130,7 +130,7 @@ def house(tmp_path: Path, database_url: str) -> Iterator[House]:
     database, nothing = Database(database_url), None
     upgrade(database)
     migrate_engine(database_url)
-    queue = WorkQueue(database_url)
+    queue = WorkQueue(database)
     unused: Any = nothing  # recovery touches no store, no keys and no disk
     packaging = EdgePackagingWork(
         database, store=unused, room=unused, signer=unused, trust=unused, clock=lambda: 9_000_000

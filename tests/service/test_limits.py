@@ -61,7 +61,7 @@ def service(tmp_path: Path, database_url: str) -> Iterator[Service]:
     database = Database(database_url)
     upgrade(database)
     migrate_engine(database_url)
-    work = WorkQueue(database_url)
+    work = WorkQueue(database)
     context = Context(
         database=database,
         work=work,

@@ -78,7 +78,7 @@ class Server:
             database = Database(settings.database_url)
             running.callback(database.close)
             key = _prepare(settings, database, secrets)
-            work = WorkQueue(settings.database_url)
+            work = WorkQueue(database)
             running.callback(work.close)
             # It listens from here on: a port that is taken ends the start before anything else is started.
             readiness = Readiness(server_checks(database, lambda: self._s3))

@@ -78,7 +78,7 @@ def run_worker(settings: Settings, *, embedded_store: bool, log_fields: dict[str
     from edgepack.cli.memory import keep_small
     from edgepack.cli.monitoring import Monitoring
     from edgepack.compilers.confinement import landlock_version
-    from edgepack.database.engine import Database
+    from edgepack.database.engine import WORKER_CONNECTIONS_KEPT, Database
     from edgepack.jobs.engine import new_executor_id
 
     keep_small()
@@ -87,7 +87,7 @@ def run_worker(settings: Settings, *, embedded_store: bool, log_fields: dict[str
     log_fields["executor_id"] = executor_id = new_executor_id()
     monitoring = Monitoring(settings, process="worker", instance=executor_id)
     embedded = embedded_store or settings.s3_endpoint is None
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, kept=WORKER_CONNECTIONS_KEPT)
     worker = _worker(settings, database, executor_id, embedded=embedded, observer=monitoring.job_observer())
     readiness = monitoring.listen(worker_checks(database, worker))
 

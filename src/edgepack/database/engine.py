@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -21,8 +21,23 @@ IDLE_TRANSACTION_MILLISECONDS = 5_000
 all, but a worker may be frozen in the middle of one, and its locks would keep everybody from taking over its job. Less
 than the silence after which it is taken for dead."""
 
-POOL_SIZE = 8
-"""Connections a process keeps to PostgreSQL: its handler threads, its heartbeat and one job's progress checks."""
+CONNECTIONS_MAX = 16
+"""Connections that a process opens to PostgreSQL at most: what its handler threads, or a worker's, use at once."""
+
+CONNECTIONS_KEPT, WORKER_CONNECTIONS_KEPT = 8, 3
+"""Of these, how many stay open. A hundred idle workers are to be bearable for a server; a busy one opens further ones
+for the moments in which it needs them."""
+
+LOST_AFTER: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Seconds (the last one: milliseconds) after which a PostgreSQL server is given up that has gone without a word, as one
+does whose machine lost its power or its network; by itself TCP waits for it for hours. What the database's URL says of
+these holds. Source: PostgreSQL's documentation, "Parameter Key Words" of libpq."""
 
 
 class DatabaseUnavailableError(StateError):
@@ -37,14 +52,15 @@ class Database:
 
     Args:
         url: A SQLAlchemy URL; `postgresql://` is driven by psycopg 3.
+        kept: Connections that stay open, to PostgreSQL.
 
     Raises:
         DatabaseUnavailableError: The URL names no supported database.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, kept: int = CONNECTIONS_KEPT) -> None:
         self.url = _driver_url(url)
-        self.engine = _create_engine(self.url)
+        self.engine = _create_engine(self.url, kept)
         # The driver of SQLite is in that mode already; to ask for it would have it put back to another one afterwards.
         autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._reads = self.engine if self.is_sqlite else autocommit
@@ -123,9 +139,15 @@ def _driver_url(url: str) -> sa.URL:
     return parsed
 
 
-def _create_engine(url: sa.URL) -> Engine:
+def _create_engine(url: sa.URL, kept: int) -> Engine:
     if url.get_backend_name() != "sqlite":
-        engine = sa.create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+        engine = sa.create_engine(
+            url,
+            pool_size=kept,
+            max_overflow=CONNECTIONS_MAX - kept,
+            pool_pre_ping=True,
+            connect_args={name: value for name, value in LOST_AFTER.items() if name not in url.query},
+        )
         sa.event.listen(engine, "connect", _prepare_postgres)
         return engine
     engine = sa.create_engine(url)

@@ -15,9 +15,9 @@ from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from dbos import error as engine_errors
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
-from edgepack.database.engine import IDLE_TRANSACTION_MILLISECONDS, unavailable
+from edgepack.database.engine import Database, unavailable
 
 APPLICATION_NAME = "edgepack"
 APPLICATION_VERSION = "1"
@@ -39,9 +39,6 @@ ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 IDS_AT_ONCE = 500
 """Workflow ids in one query: databases limit the parameters of a statement."""
 
-IDLE_TRANSACTION_SECONDS = IDLE_TRANSACTION_MILLISECONDS / 1000
-"""As on edgepack's own connections."""
-
 
 class WorkQueue:
     """The engine from outside a workflow: for the API, which queues jobs, and for the reaper, which requeues them.
@@ -50,17 +47,18 @@ class WorkQueue:
     for it, up to a minute and a half after it has come back: the API would not answer, and the reaper would not reap.
 
     Args:
-        url: The database's URL; the engine's tables live beside edgepack's.
+        database: The database; the engine's tables live beside edgepack's.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, database: Database) -> None:
+        url, shared = _where(database)
         with unavailable():
             self._client = DBOSClient(
                 system_database_url=url,
+                system_database_engine=shared,
                 serializer=DBOSPortableJSONSerializer(),
                 application_name=APPLICATION_NAME,
                 retry_connection_errors=False,
-                sys_db_idle_transaction_timeout_sec=IDLE_TRANSACTION_SECONDS,
             )
 
     def enqueue(  # noqa: PLR0913 - keyword-only
@@ -166,20 +164,26 @@ def new_workflow_id() -> str:
     return str(uuid.uuid4())
 
 
-def engine_config(url: str, executor_id: str) -> DBOSConfig:
+def engine_config(database: Database, executor_id: str) -> DBOSConfig:
     """The configuration of a worker's engine."""
+    url, shared = _where(database)
     return {
         "name": APPLICATION_NAME,
         "system_database_url": url,
+        "system_database_engine": shared,
         "executor_id": executor_id,
         "application_version": APPLICATION_VERSION,
         "serializer": DBOSPortableJSONSerializer(),
         "run_migrations": True,
-        "sys_db_idle_transaction_timeout_sec": IDLE_TRANSACTION_SECONDS,
         "enable_otlp": False,
         "console_log_level": "WARNING",
         "log_level": "WARNING",
     }
+
+
+def _where(database: Database) -> tuple[str, Engine | None]:
+    """The database's URL, and on PostgreSQL its connections, which the engine shares: it would keep as many again."""
+    return database.url.render_as_string(hide_password=False), None if database.is_sqlite else database.engine
 
 
 def share_log() -> None:

@@ -53,10 +53,10 @@ class Worker:
         drain_seconds: float = 0.0,
     ) -> None:
         self.executor_id = executor_id
-        self._url = database.url.render_as_string(hide_password=False)
+        self._database = database
         self._works: tuple[JobWork[Any], ...] = (packaging, compilation)
         self._heartbeat = Heartbeat(database, self.executor_id)
-        self._queue = engine.WorkQueue(self._url)
+        self._queue = engine.WorkQueue(database)
         self._scratch = compilation.scratch
         self._strays = Strays(self._queue, self.executor_id)
         self._reaper = Reaper(
@@ -86,7 +86,7 @@ class Worker:
             DatabaseUnavailableError: The database could not be reached at the start.
         """
         self._heartbeat.start()
-        DBOS(config=engine.engine_config(self._url, self.executor_id))
+        DBOS(config=engine.engine_config(self._database, self.executor_id))
         engine.share_log()
         for work in self._works:
             DBOS.workflow(name=work.workflow)(self._workflow(work))
