@@ -30,8 +30,10 @@ from driving import (
     packaged,
     put,
 )
+from edgepack.cli.monitoring import Monitoring
 from edgepack.database.engine import Database
-from edgepack.settings import load_settings
+from edgepack.settings import Settings, load_settings
+from edgepack.wire.server import ListenError
 from harness import EDGEPACK, ROLE, RunningServer, start_server, wait_for, worker_beside
 from models import tar_gz
 from otlp import Collector, attributes, collecting
@@ -333,6 +335,16 @@ def needs_schema(server: RunningServer) -> None:
         database.close()
 
 
+def test_a_status_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monitoring = Monitoring(Settings(status_port=taken.getsockname()[1]), process="worker", instance="i")
+        with pytest.raises(ListenError) as raised:
+            monitoring.listen({})
+    assert "--status-port" in raised.value.diagnostics()
+
+
 def without(folder: Path, *packages: str) -> dict[str, str]:
     """An environment in which these packages are not installed."""
     for package in packages:
@@ -341,10 +353,10 @@ def without(folder: Path, *packages: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
 
 
-@pytest.mark.parametrize("command", ["serve", "worker"])
-def test_traces_without_the_extra_end_the_start_with_its_name(tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize("command", [("serve",), ("worker",), ("worker", "--workers", "2")])
+def test_traces_without_the_extra_end_the_start_with_its_name(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = subprocess.run(
-        [*EDGEPACK, command, "--data", str(tmp_path / "data"), "--otlp-endpoint", "http://127.0.0.1:4318"],
+        [*EDGEPACK, *command, "--data", str(tmp_path / "data"), "--otlp-endpoint", "http://127.0.0.1:4318"],
         env=without(tmp_path / "missing", "opentelemetry"),
         capture_output=True,
         text=True,

@@ -31,6 +31,7 @@ from edgepack.jobs.lifecycle import MAX_DEATHS
 from edgepack.jobs.pacing import polling_seconds
 from edgepack.jobs.reaper import HOUSEKEEPING_SECONDS, SILENCE_MICROSECONDS, Reaper
 from edgepack.jobs.workflow import JobWork
+from edgepack.telemetry.observers import JobObserver
 from rows import compilation_row, packaging_row
 
 ME = "reaping-worker"
@@ -279,3 +280,27 @@ def test_very_many_workers_ask_no_oftener_than_few(waiting: bool) -> None:
     assert pauses[0] > 0
     assert 10_000 / pauses[-1] <= 10_000
     assert pauses[-1] <= SILENCE_MICROSECONDS / 2e6
+
+
+class Told(JobObserver):
+    """An observer that remembers what was queued again, and why."""
+
+    def __init__(self) -> None:
+        self.requeued_jobs: list[tuple[str, bool]] = []
+
+    def requeued(self, kind: str, *, died: bool) -> None:
+        self.requeued_jobs.append((kind, died))
+
+
+def test_an_observer_is_told_of_each_attempt_that_is_queued_and_why(house: House) -> None:
+    told = Told()
+    for work in house.works:
+        work.observer = told
+    house.silent("dead")
+    house.running_job("a", "dead")
+    house.running_job("b", "left-in-order", work=1)
+    reaper = house.reaper()
+    assert reaper.run_once() == 2
+    assert sorted(told.requeued_jobs) == [("compilation", False), ("edge_packaging", True)]
+    reaper.run_once()
+    assert len(told.requeued_jobs) == 2

@@ -96,6 +96,27 @@ def test_many_at_once_are_told_by_one_check() -> None:
     assert check.calls == 1
 
 
+def test_who_comes_while_a_report_is_being_made_waits_for_it() -> None:
+    making, go_on = threading.Event(), threading.Event()
+
+    def clock() -> float:
+        making.set()
+        assert go_on.wait(10)
+        return 0.0
+
+    check = Check()
+    ready = Readiness({"a": check}, monotonic=clock)
+    threads = [threading.Thread(target=ready.report) for _ in range(2)]
+    threads[0].start()
+    assert making.wait(10)
+    threads[1].start()
+    threads[1].join(0.2)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert check.calls == 1
+
+
 def test_a_check_that_hangs_holds_up_nobody_and_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "CHECK_SECONDS", 0.05)
     now, go_on = [0.0], threading.Event()

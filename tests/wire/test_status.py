@@ -1,5 +1,6 @@
 """`/readyz` and `/metrics` through the real server: for anybody, at no cost, and silent about everything private."""
 
+import asyncio
 import http.client
 import json
 import logging
@@ -26,7 +27,8 @@ from edgepack.telemetry.observers import RequestOutcome
 from edgepack.telemetry.readiness import NotReadyError, Readiness
 from edgepack.telemetry.request_metrics import RequestMetrics
 from edgepack.wire.server import ApiServer
-from edgepack.wire.status import Metrics, StatusApp, StatusPages
+from edgepack.wire.status import Metrics, Shared, StatusApp, StatusPages
+from edgepack.wire.threads import Threads
 from wire.api import LONG_TERM, Answer, Api, handler, raising, read_answer, running
 
 NAMED = {"EdgePackagingJobName": "a-job"}
@@ -57,7 +59,11 @@ class Switch:
 def test_readiness_is_told_to_anybody() -> None:
     switch = Switch()
     with running(OPERATIONS, status=StatusPages(Readiness({"database": switch}))) as api:
-        for raw in (READYZ, b"GET /readyz HTTP/1.0\r\n\r\n"):  # as /healthz, without a Host header, too
+        for raw in (
+            READYZ,
+            b"GET /readyz HTTP/1.1\r\n\r\n",
+            b"GET /readyz HTTP/1.0\r\n\r\n",
+        ):  # as /healthz, without a Host header, too
             answer = api.send(raw)
             assert (answer.status, answer.json) == (200, {"status": "ready", "checks": {"database": "ok"}})
         assert answer.headers["cache-control"] == "no-store"
@@ -101,20 +107,23 @@ def test_hundreds_of_probes_at_once_make_one_check() -> None:
     assert len(calls) == 1
 
 
-def test_a_probe_that_goes_away_does_not_take_the_answer_from_the_others() -> None:
-    entered, go_on = threading.Event(), threading.Event()
+def test_one_who_goes_away_does_not_take_the_answer_from_the_others() -> None:
+    go_on = threading.Event()
+    threads = Threads("tests", count=1)
 
-    def check() -> None:
-        entered.set()
-        assert go_on.wait(30)
-
-    with running(OPERATIONS, status=StatusPages(Readiness({"slow": check}))) as api, api.connect() as stays:
-        with api.connect() as goes:
-            goes.sendall(READYZ)
-            assert entered.wait(10)
-        stays.sendall(READYZ)
+    async def ask() -> bool:
+        shared = Shared(threads, lambda: go_on.wait(30))
+        goes, stays = asyncio.create_task(shared.value()), asyncio.create_task(shared.value())
+        await asyncio.sleep(0)
+        goes.cancel()
+        await asyncio.sleep(0)
         go_on.set()
-        assert read_answer(stays).status == 200
+        return await stays
+
+    try:
+        assert asyncio.run(ask())
+    finally:
+        threads.close()
 
 
 def test_only_get_and_head() -> None:
@@ -174,6 +183,15 @@ def test_requests_are_counted_by_operation_and_outcome() -> None:
     assert found["edgepack_request_duration_seconds_bucket", "+Inf", "none"] == 22
     assert found["edgepack_requests_in_flight",] == 0
     assert found["edgepack_connections",] == 3
+
+
+def test_an_operation_that_is_not_served_makes_no_series() -> None:
+    registry = CollectorRegistry()
+    RequestMetrics(registry, OPERATIONS, connections=lambda: 0).ended(
+        RequestOutcome("Invented", "OK", 200, 0.1, 1, {}, None)
+    )
+    assert registry.get_sample_value("edgepack_requests_total", {"operation": "none", "code": "OK"}) == 1
+    assert "Invented" not in render(registry).decode()
 
 
 def test_a_sender_that_goes_away_is_no_longer_in_flight() -> None:
@@ -247,6 +265,20 @@ def test_observers_are_told_of_each_request() -> None:
         "workflow_id": "w-1",  # noted by the handler, in its thread
     }
     assert (second.code, second.status) == ("ServiceUnavailable", 503)
+
+
+class Broken(Told):
+    """An observer that fails."""
+
+    def ended(self, outcome: RequestOutcome) -> None:
+        raise ZeroDivisionError
+
+
+def test_an_observer_that_fails_holds_up_neither_the_answer_nor_the_others() -> None:
+    told = Told()
+    with running(OPERATIONS, observers=[Broken(), told]) as api:
+        assert api.call("DescribeEdgePackagingJob", NAMED).status == 200
+    assert len(told.outcomes) == 1
 
 
 def test_a_request_is_a_line_at_debug_level_and_a_failure_of_ours_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgepack.telemetry.backlog import Backlog
     from edgepack.telemetry.tracing import Tracing
-    from edgepack.wire.status import StatusPages
+    from edgepack.wire.status import StatusApp, StatusPages
 
 log = logging.getLogger(__name__)
 
@@ -111,14 +111,9 @@ class Monitoring:
         readiness = Readiness(checks)
         settings = self._settings
         if settings.status_port is not None:
-            from edgepack.wire.server import ApiServer
             from edgepack.wire.status import StatusApp
 
-            app = StatusApp(self.pages(readiness))
-            server = ApiServer(app, host=settings.status_host, port=settings.status_port)
-            threading.Thread(target=server.run, name="status", daemon=True).start()
-            host = f"[{settings.status_host}]" if ":" in settings.status_host else settings.status_host
-            log.info("status at http://%s:%d", host, server.port)
+            _serve(StatusApp(self.pages(readiness)), settings.status_host, settings.status_port)
         return readiness
 
     def _count_connections(self) -> int:
@@ -130,6 +125,29 @@ class Monitoring:
             self._tracing.close()
 
 
+def _serve(app: "StatusApp", host: str, port: int) -> None:
+    from edgepack.wire.server import ApiServer, ListenError
+
+    try:
+        server = ApiServer(app, host=host, port=port)
+    except ListenError as error:
+        raise ListenError(
+            error.message, advice="Choose another --status-port (0 takes any free one), or --status-host."
+        ) from error
+    threading.Thread(target=server.run, name="status", daemon=True).start()
+    log.info("status at http://%s:%d", f"[{host}]" if ":" in host else host, server.port)
+
+
+def require_tracing(settings: Settings) -> None:
+    """See that what sends traces is there, if they are wanted: before processes are started that would miss it.
+
+    Raises:
+        TracingMissingError: It is not.
+    """
+    if settings.otlp_endpoint is not None:
+        _tracing_type()
+
+
 def _registry() -> "CollectorRegistry":
     from edgepack.telemetry.metrics import new_registry
 
@@ -137,8 +155,12 @@ def _registry() -> "CollectorRegistry":
 
 
 def _tracing(endpoint: str, process: str, instance: str) -> "Tracing":
+    return _tracing_type()(endpoint, process=process, version=__version__, instance=instance)
+
+
+def _tracing_type() -> "type[Tracing]":
     try:
         from edgepack.telemetry.tracing import Tracing
     except ImportError as error:
         raise TracingMissingError("Traces need OpenTelemetry, which is not installed.") from error
-    return Tracing(endpoint, process=process, version=__version__, instance=instance)
+    return Tracing

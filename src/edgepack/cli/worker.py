@@ -45,9 +45,14 @@ def run_workers(settings: Settings, count: int) -> None:
     Args:
         settings: What to work on.
         count: How many.
+
+    Raises:
+        TracingMissingError: Traces are wanted without what sends them.
     """
     from edgepack.cli.children import Workers, signals_handled
+    from edgepack.cli.monitoring import require_tracing
 
+    require_tracing(settings)
     told_to_stop: SimpleQueue[None] = SimpleQueue()
     workers = Workers(settings, count=count)
     with signals_handled(lambda: told_to_stop.put(None)):

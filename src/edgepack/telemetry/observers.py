@@ -4,12 +4,15 @@ The wire and the jobs know these types and no monitoring library. `RequestMetric
 `RequestTraces` and `JobTraces` trace; a process hands its rooms those that its settings ask for.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import msgspec
 
 from edgepack.telemetry.context import Value
+
+log = logging.getLogger(__name__)
 
 OK: Final = "OK"
 """The code of a request that was answered."""
@@ -126,7 +129,7 @@ UNOBSERVED: Final = JobObserver()
 
 
 class JobObservers(JobObserver):
-    """Several as one.
+    """Several as one. What goes wrong with one of them is logged, and holds up neither the others nor the job.
 
     Args:
         observers: Told in this order.
@@ -137,25 +140,27 @@ class JobObservers(JobObserver):
 
     def attempt_began(self, kind: str) -> None:
         """See `JobObserver`."""
-        for each in self._observers:
-            each.attempt_began(kind)
+        self._tell(lambda each: each.attempt_began(kind))
 
     def step_ended(self, step: StepOutcome) -> None:
         """See `JobObserver`."""
-        for each in self._observers:
-            each.step_ended(step)
+        self._tell(lambda each: each.step_ended(step))
 
     def attempt_ended(self, attempt: AttemptOutcome) -> None:
         """See `JobObserver`."""
-        for each in self._observers:
-            each.attempt_ended(attempt)
+        self._tell(lambda each: each.attempt_ended(attempt))
 
     def store_retried(self, kind: str) -> None:
         """See `JobObserver`."""
-        for each in self._observers:
-            each.store_retried(kind)
+        self._tell(lambda each: each.store_retried(kind))
 
     def requeued(self, kind: str, *, died: bool) -> None:
         """See `JobObserver`."""
+        self._tell(lambda each: each.requeued(kind, died=died))
+
+    def _tell(self, tell: Callable[[JobObserver], None]) -> None:
         for each in self._observers:
-            each.requeued(kind, died=died)
+            try:
+                tell(each)
+            except Exception:
+                log.exception("an observer failed")

@@ -78,12 +78,18 @@ class Recorder:
         if status >= SERVER_ERROR or log.isEnabledFor(logging.DEBUG):
             _log_access(record, status, seconds)
         if self._observers:
-            operation = str(record.fields.get("operation", NO_OPERATION))
-            outcome = RequestOutcome(
-                operation, record.code, status, seconds, time.time_ns(), record.fields, record.traceparent
-            )
-            for observer in self._observers:
+            self._tell(record, status, seconds)
+
+    def _tell(self, record: Record, status: int, seconds: float) -> None:
+        operation = str(record.fields.get("operation", NO_OPERATION))
+        outcome = RequestOutcome(
+            operation, record.code, status, seconds, time.time_ns(), record.fields, record.traceparent
+        )
+        for observer in self._observers:
+            try:
                 observer.ended(outcome)
+            except Exception:  # it must hold up neither the others nor the answer
+                log.exception("an observer failed")
 
 
 def _log_access(record: Record, status: int, seconds: float) -> None:
