@@ -140,11 +140,13 @@ def _hold_still(folder: Path, stack: ExitStack) -> None:
 
 def _add_database(plan: _Plan, stack: ExitStack) -> None:
     from edgepack.database import snapshots
+    from edgepack.database.migrate import present_version
 
     of_server = plan.endpoints.database if plan.endpoints else None
     url = plan.settings.database or of_server or plan.settings.database_url
     database = stack.enter_context(_opened(url))
-    plan.schema = snapshots.revision_of(database)
+    with database.read() as connection:
+        plan.schema = present_version(connection)
     if database.is_sqlite:
         plan.database = "sqlite"
         plan.sources.append((form.SQLITE_FILE, _sqlite_copy(database, plan.settings.data_folder, stack)))

@@ -40,18 +40,6 @@ class PostgresProgramError(StateError):
     advice = "Save and restore the database by PostgreSQL's own means, and leave it out here with --without-database."
 
 
-def revision_of(database: Database) -> str | None:
-    """The revision of edgepack's schema that a database has; None if it has none.
-
-    Raises:
-        DatabaseUnavailableError: The database cannot be reached.
-    """
-    with database.read() as connection:
-        if not sa.inspect(connection).has_table("edgepack_schema_version"):
-            return None
-        return connection.exec_driver_sql("SELECT version_num FROM edgepack_schema_version").scalar()
-
-
 def is_known(revision: str) -> bool:
     """Whether this edgepack can bring a database of that revision to its own schema."""
     scripts = ScriptDirectory.from_config(alembic_config())
