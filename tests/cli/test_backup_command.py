@@ -384,6 +384,7 @@ def test_two_restores_at_once_do_not_remove_each_other_s_work(folder: Path) -> N
             assert time.monotonic() < deadline
             time.sleep(0.02)
         restore(folder)
+        assert list(folder.glob(".new.restore-*/data/keys/signing.pem"))
         slow.stdin.write(whole[-2048:])
         slow.stdin.close()
         assert slow.wait(60) == 1

@@ -119,9 +119,9 @@ def _worker(
     from edgepack.package.trust import TrustRoots
     from edgepack.service.credentials import require_keys_of
 
+    store = open_store(settings, database)
     signer = load_signer(settings.data_folder)
     require_keys_of(database, SecretBox.load(settings.data_folder))
-    store = open_store(settings, database)
     room, scratch = DiskRoom(settings.data_folder if embedded else None), Scratch(settings.data_folder / "scratch")
     return Worker(
         database,
