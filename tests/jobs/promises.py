@@ -33,6 +33,12 @@ def kept_promises(job: Job) -> Iterator[str]:
         yield from _of_a_component(job, shown)
 
 
+def promises_an_artifact(job: Job) -> bool:
+    """Whether Describe says that there is something of it."""
+    shown = json.loads(job.described)
+    return bool(shown["ModelArtifacts"]["S3ModelArtifacts"] if job.kind == COMPILATION else shown.get("ModelArtifact"))
+
+
 def _of_its_end(job: Job) -> Iterator[str]:
     endings = [status for status in job.statuses if status in FINAL]
     if len(endings) != 1 or job.statuses[-1] != endings[0] or job.row.status != endings[0]:

@@ -18,6 +18,7 @@ from edgepack.contract.edge_packaging_jobs import CreateEdgePackagingJobRequest,
 from edgepack.contract.validation import check_request
 from edgepack.database import executors
 from edgepack.database.engine import Database
+from edgepack.database.records import MICROSECONDS
 from edgepack.database.schema import executors as executors_table
 from edgepack.errors import ValidationError
 from edgepack.jobs.compilation import CompilationWork
@@ -38,7 +39,7 @@ from edgepack.service.caller import Caller
 from edgepack.service.context import Context
 from edgepack.service.registry import build_operations
 from harness import ROLE
-from jobs.crashing import Crash, HeldUp, Process, WatchedDatabase, WatchedStore
+from jobs.crashing import AFTER, Crash, HeldUp, Process, WatchedDatabase, WatchedStore
 from stores import RunningStore
 
 CALLER = Caller("000000000000", "us-east-1", "arn:aws:iam::000000000000:user/admin", "AIDA", "AKIA")
@@ -71,7 +72,7 @@ class House:
         folder: For what a worker keeps on its disk.
         keys: The server's.
         strangers: Keys that nobody trusts.
-        now: Microseconds since the epoch, by the house's clock: it goes on by a millisecond whenever it is read.
+        now: Microseconds since the epoch, by the house's clock: it goes on by a second whenever it is read.
         lists_uploads: Whether the workers may list uploads: a right that not everybody gives them.
     """
 
@@ -106,7 +107,7 @@ class House:
         build_operations(context)[operation].call(CALLER, request)
 
     def clock(self) -> int:
-        self.now += 1_000
+        self.now += MICROSECONDS
         return self.now
 
     def close(self) -> None:
@@ -249,6 +250,7 @@ class Job:
         keys: Keys of its worker, if they are not the server's.
         elder: The job whose result stood in its place before.
         stop_came_late: Whether its owner has tried to stop it after its end.
+        processes: Those that have run it.
         statuses: Every status that it has had, in order.
         workflow_ids: Every workflow that it has had.
     """
@@ -260,6 +262,7 @@ class Job:
     keys: Keys | None = None
     elder: "Job | None" = None
     stop_came_late: bool = False
+    processes: list[Process] = field(default_factory=list)
     statuses: list[str] = field(default_factory=lambda: ["STARTING"])
     workflow_ids: set[str] = field(default_factory=set)
 
@@ -277,6 +280,11 @@ class Job:
     def described(self) -> bytes:
         with self.house.real.read() as connection:
             return self.work.jobs.described(connection, self.row.id)
+
+    @property
+    def has_written(self) -> bool:
+        """Whether its object was there, be it for a moment."""
+        return any(f"{AFTER} complete_multipart_upload" in process.points for process in self.processes)
 
     @property
     def has_ended(self) -> bool:
@@ -329,6 +337,7 @@ class Taken:
     def run(self, process: Process) -> bool:
         """Run it to the end, or to that of its process; which of them it was."""
         house = self.job.house
+        self.job.processes.append(process)
         try:
             house.works(process, self.job.keys)[self.job.kind].run(self.job_id, self.number)
         except Crash:

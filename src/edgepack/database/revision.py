@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from edgepack.database.engine import Database
+from edgepack.database.schema import VERSION_TABLE
 from edgepack.errors import StateError
 
 _MIGRATIONS = resources.files("edgepack.database") / "migrations" / "versions"
@@ -18,9 +19,6 @@ REVISIONS: Final = tuple(
 
 REVISION: Final = REVISIONS[-1]
 """What the declared schema is."""
-
-VERSION_TABLE = "edgepack_schema_version"
-"""The job engine keeps its own tables and versions in the same database."""
 
 _VERSION = sa.table(VERSION_TABLE, sa.column("version_num"))
 

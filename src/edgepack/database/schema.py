@@ -19,6 +19,9 @@ metadata = sa.MetaData(
     }
 )
 
+VERSION_TABLE = "edgepack_schema_version"
+"""Where the schema's version is. The job engine keeps its own tables and versions in the same database."""
+
 JobId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """SQLite only autoincrements a column declared INTEGER."""
 

@@ -2,8 +2,7 @@
 
 from alembic import context
 
-from edgepack.database.revision import VERSION_TABLE
-from edgepack.database.schema import metadata
+from edgepack.database.schema import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
