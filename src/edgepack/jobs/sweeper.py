@@ -5,7 +5,7 @@ On a thread of its own: the store may be slow, and nothing else is to wait for i
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -86,7 +86,7 @@ class Sweeper:
             raise errors[0]
         return removed
 
-    def _tasks(self) -> list[Callable[[], int]]:
+    def _tasks(self) -> Sequence[Callable[[], int]]:
         """What there is to be done in the store, and is ours to do."""
         with self._database.write() as connection:
             if not executors.take_lease(connection, LEASE_NAME, self._executor_id, duration=LEASE_MICROSECONDS):
