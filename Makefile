@@ -69,22 +69,26 @@ format: $(READY) ## format the code
 docs: $(READY) ## write the generated parts of the documentation anew
 	@$(BIN)/python scripts/compatibility.py
 
-bench: $(READY) $(PEERS) $(PLOTS) ## measure packaging, memory, jobs and Describe against their floors: about 50 minutes
+bench: $(READY) $(PEERS) $(PLOTS) ## measure packaging, memory, jobs, Describe, scale: over an hour
 	@$(RUN_BENCHMARK)/package.py
 	@$(RUN_BENCHMARK)/memory.py
 	@$(RUN_BENCHMARK)/job.py
 	@$(RUN_BENCHMARK)/describe.py
+	@$(RUN_BENCHMARK)/throughput.py
+	@$(RUN_BENCHMARK)/scale.py
 
 bench-quick: $(READY) $(PEERS) ## the same with small models and fewer rounds: about 3 minutes
 	@$(RUN_BENCHMARK)/package.py --quick
 	@$(RUN_BENCHMARK)/memory.py --quick
 	@$(RUN_BENCHMARK)/job.py --quick
 	@$(RUN_BENCHMARK)/describe.py --quick
+	@$(RUN_BENCHMARK)/throughput.py --quick
+	@$(RUN_BENCHMARK)/scale.py --quick
 
 bench-memory: $(READY) $(PLOTS) ## of these, only memory, up to 8 GB (on 17 GB of disk) and 200,000 files; draws it
 	@$(RUN_BENCHMARK)/memory.py
 
-bench-scale: $(READY) ## Describe and every form of List with up to a million jobs, on SQLite and PostgreSQL
+bench-scale: $(READY) ## of these, Describe and every form of List with up to a million jobs, on SQLite and PostgreSQL
 	@$(RUN_BENCHMARK)/scale.py
 
 chaos: $(READY) ## kill workers and PostgreSQL under hundreds of jobs, CHAOS_SEED (drawn) decides how: 12 minutes

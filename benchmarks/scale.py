@@ -1,26 +1,27 @@
 """How long Describe and every form of List take with a thousand, a hundred thousand and a million jobs.
 
-The service's own operations are called in this process, as a server's threads call them: what is measured is the
-database, its client library and the making of the answer, not HTTP and not the check of a signature. Each figure is the
-median of calls with different names, in microseconds; of Lists, the first page of 100 jobs and the third one.
+A Describe is a signed request to the application in this process: all that a server does but the sockets. Of Lists the
+operation itself is called, as a server's threads call it: the database, its client library and the making of the
+answer. Each figure is the median of calls with different names, in microseconds; of Lists, the first page of 100 jobs
+and the third one. Where a form finds fewer jobs among fewer, that is a part of its growth.
 
 On SQLite in a folder, and on the PostgreSQL of the tests (`tests/postgres.py`), which keeps nothing across a power cut.
 """
 
 import argparse
-import asyncio
 import json
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from asgi import Client
 from describe_inputs import ACCOUNT, REGION
-from edgepack.contract.edge_packaging_jobs import DescribeEdgePackagingJobRequest, ListEdgePackagingJobsRequest
+from edgepack.contract.edge_packaging_jobs import ListEdgePackagingJobsRequest
 from edgepack.database.engine import Database
 from edgepack.database.migrate import upgrade
 from edgepack.jobs.engine import WorkQueue, migrate_engine
@@ -41,6 +42,7 @@ DESCRIBE_GOAL, LIST_GOAL = 1.5, 3.0
 
 CALLER = Caller(ACCOUNT, REGION, f"arn:aws:iam::{ACCOUNT}:user/admin", "AIDA", "AKIA")
 DESCRIBE = "Describe"
+SIZE = "size of the database, bytes for each job"
 PAGES_BEFORE = 2
 
 Draw = Callable[[random.Random, int], dict[str, Any]]
@@ -87,50 +89,33 @@ def database_url(kind: str, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def service(url: str, folder: Path) -> Iterator[tuple[Database, Any]]:
-    """A database of the present schema, and the operations upon it."""
+def service(url: str, folder: Path) -> Iterator[tuple[Database, Any, Client]]:
+    """A database of the present schema, the operations upon it, and a client of them."""
     database = Database(url)
     upgrade(database)
     migrate_engine(url)
     work = WorkQueue(url)
     try:
         secrets = SecretBox.open(folder)
-        yield (
-            database,
-            build_operations(
-                Context(database=database, work=work, secrets=secrets, region=CALLER.region, clock=lambda: 0)
-            ),
+        operations = build_operations(
+            Context(database=database, work=work, secrets=secrets, region=CALLER.region, clock=lambda: 0)
         )
+        client = Client(database, secrets, operations)
+        yield database, operations, client
+        client.close()
     finally:
         work.close()
         database.close()
 
 
-def measure(operations: Any, count: int) -> dict[str, float]:
+def measure(operations: Any, client: Client, count: int) -> dict[str, float]:
     """The median of each form, in microseconds."""
     draw = random.Random(count)
-    found = {DESCRIBE: _describe(operations, draw, count)}
+    names = [{"EdgePackagingJobName": name_of(draw.randrange(count))} for _ in range(20 * CALLS)]
+    found = {DESCRIBE: statistics.median(client.timed("DescribeEdgePackagingJob", names))}
     for name, members in forms():
         found[name] = _listed(operations, [members(draw, count) for _ in range(CALLS)])
     return found
-
-
-def _describe(operations: Any, draw: random.Random, count: int) -> float:
-    call = operations["DescribeEdgePackagingJob"].call
-    requests = [
-        DescribeEdgePackagingJobRequest(edge_packaging_job_name=name_of(draw.randrange(count)))
-        for _ in range(20 * CALLS)
-    ]
-    return asyncio.run(_in_turns(call, requests))
-
-
-async def _in_turns(call: Any, requests: Sequence[Any]) -> float:
-    """Each call in a turn of the event loop of its own, as a server makes it."""
-    times = []
-    for request in requests:
-        times.append(_timed(call, request)[0])
-        await asyncio.sleep(0)
-    return statistics.median(times)
 
 
 def _listed(operations: Any, members: list[dict[str, Any]]) -> float:
@@ -154,6 +139,17 @@ def _timed(call: Callable[[Caller, Any], Any], request: Any) -> tuple[float, Any
     return (time.perf_counter() - start) * 1e6, answer
 
 
+def size_of(database: Database) -> int:
+    """Bytes of the whole database, indexes included."""
+    query = (
+        "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        if database.is_sqlite
+        else "SELECT pg_database_size(current_database())"
+    )
+    with database.read() as connection:
+        return int(connection.exec_driver_sql(query).scalar_one())
+
+
 def table(kind: str, measured: dict[int, dict[str, float]]) -> str:
     """One database's figures as Markdown."""
     sizes = sorted(measured)
@@ -167,7 +163,7 @@ def table(kind: str, measured: dict[int, dict[str, float]]) -> str:
 def goals(measured: dict[int, dict[str, float]]) -> list[str]:
     """Whether the times are flat."""
     least, most = min(measured), max(measured)
-    growth = {form: measured[most][form] / measured[least][form] for form in measured[most]}
+    growth = {form: measured[most][form] / measured[least][form] for form in measured[most] if form != SIZE}
     described = growth.pop(DESCRIBE)
     worst = max(growth, key=lambda form: growth[form])
     return [
@@ -193,7 +189,7 @@ def main() -> None:
         with (
             tempfile.TemporaryDirectory(prefix="edgepack-bench-", dir=arguments.dir) as name,
             database_url(kind, Path(name)) as url,
-            service(url, Path(name)) as (database, operations),
+            service(url, Path(name)) as (database, operations, client),
         ):
             measured = everything.setdefault(kind, {})
             done = 0
@@ -201,7 +197,7 @@ def main() -> None:
                 say(f"{kind}, {size:,} jobs")
                 fill(database, done, size)
                 done = size
-                measured[size] = measure(operations, size)
+                measured[size] = measure(operations, client, size) | {SIZE: size_of(database) / size}
         if not arguments.json:
             print(f"\n## {kind}\n\n{table(kind, measured)}\n")
             print("\n".join(goals(measured)), flush=True)

@@ -105,12 +105,15 @@ def start_server(data: Path, *flags: str, database: str | None = None) -> Runnin
 
 
 @contextmanager
-def worker_beside(server: RunningServer, log: Path, *, store: str | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+def worker_beside(
+    server: RunningServer, log: Path, *flags: str, store: str | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """A worker beside a server, for the time of the block.
 
     Args:
         server: The server.
         log: Takes what the worker says.
+        flags: Further flags of `edgepack worker`.
         store: The endpoint by which it reaches the store; None for the store's own.
     """
     environment = {
@@ -122,7 +125,10 @@ def worker_beside(server: RunningServer, log: Path, *, store: str | None = None)
     }
     with log.open("ab") as output:
         process = subprocess.Popen(
-            tied([*EDGEPACK, "worker", "--data", str(server.data)]), env=environment, stdout=output, stderr=output
+            tied([*EDGEPACK, "worker", "--data", str(server.data), *flags]),
+            env=environment,
+            stdout=output,
+            stderr=output,
         )
     try:
         yield process
@@ -141,3 +147,11 @@ def wait_for(describe: Callable[[], dict[str, Any]], member: str, *, until: froz
             return description
         time.sleep(0.05)
     raise AssertionError(f"still {description[member]} after {JOB_SECONDS} s: {description}")
+
+
+def wait_until_told(log: Path, words: str) -> None:
+    """Wait until a process has written these words to its log."""
+    deadline = time.monotonic() + JOB_SECONDS
+    while words not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)

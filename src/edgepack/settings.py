@@ -23,6 +23,11 @@ _ACCOUNT_ID = re.compile(r"[0-9]{12}", re.ASCII)
 DEFAULT_ACCOUNT_ID = "000000000000"
 DEFAULT_REGION = "us-east-1"
 
+DEFAULT_DRAIN_SECONDS = 5.0
+"""Most jobs end within it, and with what else a stop takes it is within the 10 s that container engines allow."""
+MAX_DRAIN_SECONDS = 86_400.0
+"""A day: what takes longer is begun anew elsewhere."""
+
 
 class SettingsError(StateError):
     """A setting is unknown, malformed or contradicts another. Nothing was started."""
@@ -48,7 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         host: Address the API listens on.
         port: The API's port; 0 takes any free one.
         s3_port: The embedded store's port; 0 takes any free one.
-        workers: Worker processes that `serve` runs; None for half the cores, 0 for none (they run elsewhere).
+        workers: Worker processes that `serve` runs, None for half the cores, 0 for none (they run elsewhere); and that
+            `worker` runs, None for one.
+        drain_seconds: How long a worker that is told to stop goes on with a job, before it hands it over.
         database: SQLAlchemy URL; None for SQLite in `data`.
         s3_endpoint: URL of an S3 endpoint to use in place of the embedded store.
         s3_access_key_id: Key for `s3_endpoint`; the environment's own AWS credentials are never used.
@@ -65,6 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: int = 8480
     s3_port: int = 8483
     workers: int | None = None
+    drain_seconds: float = DEFAULT_DRAIN_SECONDS
     database: str | None = None
     s3_endpoint: str | None = None
     s3_access_key_id: str | None = None
@@ -87,7 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def worker_count(self) -> int:
-        """Worker processes to run: a packaging job keeps about two cores busy."""
+        """Worker processes of a server: a packaging job keeps about two cores busy."""
         return max(1, (os.cpu_count() or 1) // 2) if self.workers is None else self.workers
 
     def own_store(self) -> tuple[str, tuple[str, str]]:
@@ -194,3 +202,8 @@ def _check_numbers(settings: Settings) -> None:
             raise SettingsError(f"Setting {name!r} is {port}; a port is 0 (any free one) to 65535.")
     if settings.workers is not None and settings.workers < 0:
         raise SettingsError(f"Setting 'workers' is {settings.workers}; it cannot be negative.")
+    if not 0 <= settings.drain_seconds <= MAX_DRAIN_SECONDS:
+        raise SettingsError(
+            f"Setting 'drain_seconds' is {settings.drain_seconds}; it is 0 (hand over at once) to "
+            f"{MAX_DRAIN_SECONDS:.0f}."
+        )

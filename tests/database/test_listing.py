@@ -40,10 +40,15 @@ def jobs(database: Database) -> Database:
     return database
 
 
-@pytest.fixture(params=["few", "walked", "as it is"])
+@pytest.fixture(params=["few", "many", "walked", "as it is"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which way pages are found, made likely in a small table."""
-    small = {"few": {"FEW": 40}, "walked": {"FEW": 0, "CHUNK": 7, "EXAMINED_MAX": 25}, "as it is": {}}
+    small = {
+        "few": {"FEW": 40},
+        "many": {"FEW": 0, "CHUNK": 7, "MANY": 40, "EXAMINED_MAX": 25},
+        "walked": {"FEW": 0, "CHUNK": 7, "MANY": 0, "EXAMINED_MAX": 25},
+        "as it is": {},
+    }
     for name, value in small[request.param].items():
         monkeypatch.setattr(listing_module, name, value)
     return str(request.param)

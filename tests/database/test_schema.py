@@ -15,6 +15,7 @@ from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.database.migrate import alembic_config, upgrade
 from edgepack.database.point_reads import PointRead
+from edgepack.jobs import lifecycle
 from rows import packaging_row
 
 
@@ -59,6 +60,27 @@ def test_jobs_of_the_first_schema_survive_the_next_ones(database_url: str) -> No
     assert job is not None
     assert (job.name, job.source_fingerprint) == ("a", None)
     database.close()
+
+
+def test_active_means_the_same_in_the_schema(database: Database) -> None:
+    assert set(schema.FINAL_STATUSES) == lifecycle.FINAL
+    statuses = sorted(lifecycle.NEXT)
+    with database.write() as connection:
+        for status in statuses:
+            edge_packaging_jobs.insert(connection, packaging_row(status, status=status, workflow_id=status))
+        found = edge_packaging_jobs.active_workflows(connection, after=0, limit=10)
+        assert {workflow for _, workflow in found} == lifecycle.ACTIVE
+        assert edge_packaging_jobs.active_workflows(connection, after=found[0][0], limit=1) == found[1:2]
+
+
+def test_active_jobs_are_found_by_their_index(sqlite_database: Database) -> None:
+    row = schema.edge_packaging_jobs.c
+    query = sa.select(row.id).where(schema.is_active(row.status), row.id > 7).order_by(row.id).limit(10)
+    sql = str(query.compile(sqlite_database.engine, compile_kwargs={"literal_binds": True}))
+    with sqlite_database.read() as connection:
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+    assert len(plan) == 1
+    assert "ix_edge_packaging_jobs_active" in plan[0]
 
 
 def test_an_answer_follows_its_row(database: Database) -> None:

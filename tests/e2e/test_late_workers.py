@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from driving import BUCKET, compiled, create_packaging, describe_packaging
-from harness import EDGEPACK, RunningServer, start_server, wait_for, worker_beside
+from harness import EDGEPACK, RunningServer, start_server, wait_for, wait_until_told, worker_beside
 from models import compiled_archive, tar_gz
 from s3_proxy import Request, S3Proxy, proxied
 
@@ -58,13 +57,6 @@ def test_what_it_had_on_its_way_changes_nothing(tmp_path: Path, server_database:
             check(server, found["ModelArtifact"], found["ModelSignature"], tmp_path)
     finally:
         server.stop()
-
-
-def wait_until_told(log: Path, words: str) -> None:
-    deadline = time.monotonic() + 60
-    while words not in log.read_text():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.1)
 
 
 def check(server: RunningServer, artifact: str, signature: str, folder: Path) -> None:

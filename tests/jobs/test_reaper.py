@@ -16,6 +16,7 @@ from edgepack.database.jobs import JobTable
 from edgepack.database.migrate import upgrade
 from edgepack.database.schema import executors as executors_table
 from edgepack.database.schema import leases
+from edgepack.jobs import reaper as reaper_module
 from edgepack.jobs.compilation import CompilationWork
 from edgepack.jobs.edge_packaging import EdgePackagingWork
 from edgepack.jobs.engine import (
@@ -27,6 +28,7 @@ from edgepack.jobs.engine import (
     new_workflow_id,
 )
 from edgepack.jobs.lifecycle import MAX_DEATHS
+from edgepack.jobs.pacing import polling_seconds
 from edgepack.jobs.reaper import (
     GAP_SECONDS,
     HOUSEKEEPING_SECONDS,
@@ -344,3 +346,48 @@ def test_what_a_dead_worker_may_have_left_is_looked_for(house: House) -> None:
         (left,) = leftovers.oldest(connection, 10)
     assert (left.owner_arn, left.owner_created_at) == (job.arn, job.created_at)
     assert (left.bucket, left.key) == (job.output_bucket, job.output_key)
+
+
+def test_of_very_many_jobs_some_are_looked_at_each_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaper_module, "JOBS_LOOKED_AT", 2)
+    for number in range(5):
+        job = house.job(f"job-{number}")
+        house.take(job.workflow_id, ME, status="ERROR")
+    reaper, found = house.reaper(), []
+    for _ in range(4):
+        found.append(reaper.run_once())
+        house.now += HOUSEKEEPING_SECONDS
+    assert found == [2, 2, 1, 0]
+
+
+def test_workers_ask_often_for_jobs_that_wait(house: House) -> None:
+    for queue in (EDGE_PACKAGING_QUEUE, COMPILATION_QUEUE, QUARANTINE_QUEUE):
+        house.queue._client.register_queue(queue, worker_concurrency=1)
+
+    reaper = house.reaper()
+
+    def paces() -> list[float]:
+        reaper.run_once()
+        found = [house.queue._client.retrieve_queue(each) for each in (EDGE_PACKAGING_QUEUE, COMPILATION_QUEUE)]
+        return [each.polling_interval_sec for each in found if each is not None]
+
+    idle, busy = polling_seconds(workers=1, waiting=False), polling_seconds(workers=1, waiting=True)
+    assert paces() == [idle, idle]
+    job = house.job("a")
+    assert paces() == [busy, idle]
+    with house.database.write() as connection:
+        edge_packaging_jobs.change(connection, job.id, expected={"STARTING"}, status="INPROGRESS")
+    assert paces() == [idle, idle]
+    house.queue.pace(EDGE_PACKAGING_QUEUE, seconds=99.0)
+    house.now += HOUSEKEEPING_SECONDS
+    paces()
+    assert paces() == [idle, idle]
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_very_many_workers_ask_no_oftener_than_few(waiting: bool) -> None:
+    pauses = [polling_seconds(workers=workers, waiting=waiting) for workers in (0, 1, 10, 100, 10_000)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] > 0
+    assert 10_000 / pauses[-1] <= 10_000
+    assert pauses[-1] <= SILENCE_MICROSECONDS / 2e6

@@ -2,13 +2,16 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edgepack.cli.leaving import LEAVING_SIGNALS
 from edgepack.errors import StateError
 from edgepack.settings import Settings
 from edgepack.tether import tied
@@ -27,7 +30,7 @@ SETTLED_SECONDS = 20.0
 STORE_CHECK_SECONDS = 0.5
 """How often the store is looked at."""
 STOP_SECONDS = 10.0
-"""How long workers get to hand on their jobs before they are killed; a job survives either."""
+"""How long workers get to end, beyond their --drain-seconds, before they are killed; a job survives either."""
 
 
 class RestartPause:
@@ -55,26 +58,20 @@ class RestartPause:
 
 
 class Workers:
-    """A fixed number of `edgepack worker` children.
+    """A fixed number of `edgepack worker` children, each of which runs by itself.
 
     Args:
-        settings: The server's settings; the children get the same ones.
-        s3_endpoint: The store's URL, also when it is the embedded one.
-        s3_access_key_id: Key for it.
-        s3_secret_access_key: Its secret, handed on in the children's environment, never on their command line.
+        settings: The settings; the children get the same ones.
+        count: How many.
+        store: The embedded store's URL, and the id and secret of a key for it; None where the children find their store
+            by the settings.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        s3_endpoint: str,
-        s3_access_key_id: str,
-        s3_secret_access_key: str,
-    ) -> None:
-        self._command = _worker_command(settings, s3_endpoint)
-        self._environment = _worker_environment(settings, s3_access_key_id, s3_secret_access_key)
-        self._count = settings.worker_count
+    def __init__(self, settings: Settings, *, count: int, store: tuple[str, tuple[str, str]] | None = None) -> None:
+        self._command = _worker_command(settings, store and store[0])
+        self._environment = _worker_environment(settings, store and store[1])
+        self._count = count
+        self._patience = settings.drain_seconds + STOP_SECONDS
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._running: dict[int, subprocess.Popen[bytes]] = {}
@@ -87,15 +84,19 @@ class Workers:
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """End the children: SIGTERM, then, after `STOP_SECONDS`, SIGKILL."""
+        """End the children: SIGTERM, again at every signal that comes meanwhile, and SIGKILL to what does not end."""
         self._stopping.set()
-        deadline = time.monotonic() + STOP_SECONDS
-        for child in list(self._running.values()):
-            child.terminate()
-        for thread in self._threads:
-            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        deadline = time.monotonic() + self._patience
+        with signals_handled(self._terminate):
+            self._terminate()
+            for thread in self._threads:
+                thread.join(timeout=max(0.0, deadline - time.monotonic()))
         for child in list(self._running.values()):
             child.kill()
+
+    def _terminate(self) -> None:
+        for child in list(self._running.values()):
+            child.terminate()
 
     def _keep(self, number: int) -> None:
         pause = RestartPause()
@@ -169,17 +170,34 @@ class StoreKeeper:
                 log.warning("%s", error.diagnostics())
 
 
-def _worker_command(settings: Settings, s3_endpoint: str) -> list[str]:
-    command = [sys.executable, "-m", "edgepack", "worker", "--data", str(settings.data_folder)]
-    command += ["--region", settings.region, "--log-level", settings.log_level, "--s3-endpoint", s3_endpoint]
-    return tied([*command, "--embedded-store"] if settings.s3_endpoint is None else command)
+@contextmanager
+def signals_handled(handler: Callable[[], object]) -> Iterator[None]:
+    """Have a function called for each SIGTERM and Ctrl-C, in the main thread, for the time of the block."""
+    before = {number: signal.signal(number, lambda *_: handler()) for number in LEAVING_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
-def _worker_environment(settings: Settings, access_key_id: str, secret: str) -> dict[str, str]:
+def _worker_command(settings: Settings, embedded_store: str | None) -> list[str]:
+    command = [sys.executable, "-m", "edgepack", "worker", "--workers", "1", "--data", str(settings.data_folder)]
+    command += ["--region", settings.region, "--log-level", settings.log_level]
+    command += ["--drain-seconds", str(settings.drain_seconds)]
+    endpoint = settings.s3_endpoint or embedded_store
+    if endpoint is not None:
+        command += ["--s3-endpoint", endpoint]
+    return tied([*command, "--embedded-store"] if settings.s3_endpoint is None and embedded_store else command)
+
+
+def _worker_environment(settings: Settings, store_key: tuple[str, str] | None) -> dict[str, str]:
     # Secrets and the database's URL (which may hold a password) go by the environment: command lines are public.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("EDGEPACK_")}
     if settings.database is not None:
         environment["EDGEPACK_DATABASE"] = settings.database
-    environment["EDGEPACK_S3_ACCESS_KEY_ID"] = access_key_id
-    environment["EDGEPACK_S3_SECRET_ACCESS_KEY"] = secret
+    access_key_id, secret = store_key or (settings.s3_access_key_id, settings.s3_secret_access_key)
+    if access_key_id is not None and secret is not None:
+        environment["EDGEPACK_S3_ACCESS_KEY_ID"] = access_key_id
+        environment["EDGEPACK_S3_SECRET_ACCESS_KEY"] = secret
     return environment

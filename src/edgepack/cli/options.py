@@ -17,10 +17,11 @@ SERVER = (
     click.option("--host", help="Address to listen on [127.0.0.1]."),
     click.option("--port", type=int, help="The API's port; 0 takes any free one [8480]."),
     click.option("--s3-port", type=int, help="The embedded store's port; 0 takes any free one [8483]."),
-    click.option("--workers", type=int, help="Worker processes; 0 for none [half the cores]."),
+    click.option("--workers", type=int, help="Worker processes; 0 for none, they run elsewhere [half the cores]."),
     click.option("--weed", metavar="FILE", help="A SeaweedFS binary to run in place of the one that comes along."),
     click.option("--account-id", metavar="DIGITS", help="Account of the first access key [000000000000]."),
 )
+WORKER = (click.option("--workers", type=int, help="How many, each a process of its own [1]."),)
 SHARED = (
     DATA,
     click.option("--database", metavar="URL", help="postgresql://… in place of SQLite in the data folder."),
@@ -30,6 +31,12 @@ SHARED = (
     ),
     click.option("--kms-endpoint", metavar="URL", help="KMS endpoint that `edgepack env` prints."),
     click.option("--region", metavar="NAME", help="Region of this server [us-east-1]."),
+    click.option(
+        "--drain-seconds",
+        type=float,
+        metavar="SECONDS",
+        help="How long a worker that is told to stop goes on with its job before it hands it over [5].",
+    ),
     click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error [info]."),
 )
 

@@ -74,9 +74,9 @@ class Server:
             running.callback(work.close)
             # It listens from here on: a port that is taken ends the start before anything else is started.
             server = ApiServer(_app(settings, database, secrets, work), host=settings.host, port=settings.port)
-            s3, access = own_store or (self._start_store(database, secrets, running), key)
+            s3 = own_store[0] if own_store else self._start_store(database, secrets, running)
             require_reachable(s3)
-            workers = Workers(settings, s3_endpoint=s3, s3_access_key_id=access[0], s3_secret_access_key=access[1])
+            workers = Workers(settings, count=settings.worker_count, store=None if own_store else (s3, key))
             running.callback(workers.stop)
             workers.start()
             server.run(on_ready=lambda port: self._announce(port, s3))

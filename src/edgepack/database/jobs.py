@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from edgepack.database.schema import is_active
+
 Job = TypeVar("Job")
 
 TURN_MAX = 2**31 - 1
@@ -78,6 +80,11 @@ class JobTable(Generic[Job]):
         row = self.table.c
         query = sa.select(sa.func.count()).where(row.account_id == account_id, row.status.in_(statuses))
         return connection.execute(query).scalar() or 0
+
+    def any_in(self, connection: Connection, status: str) -> bool:
+        """Whether any job, of whichever account, has the status."""
+        query = sa.select(self.table.c.id).where(self.table.c.status == status).limit(1)
+        return connection.execute(query).first() is not None
 
     def next_turn(
         self, connection: Connection, account_id: str, *, waiting: Collection[str], begun: Collection[str]
@@ -161,10 +168,17 @@ class JobTable(Generic[Job]):
         )
         return self._one(connection.execute(update).mappings().first())
 
-    def workflows(self, connection: Connection, statuses: Collection[str]) -> list[str]:
-        """The workflow ids of all jobs in these statuses, of all accounts."""
-        query = sa.select(self.table.c.workflow_id).where(self.table.c.status.in_(statuses))
-        return list(connection.execute(query).scalars())
+    def active_workflows(self, connection: Connection, *, after: int, limit: int) -> list[tuple[int, str]]:
+        """Row and workflow ids of jobs that have not ended, of all accounts, by row id.
+
+        Args:
+            connection: A connection.
+            after: The row id that they come after; 0 for the first ones.
+            limit: How many at most.
+        """
+        row = self.table.c
+        query = sa.select(row.id, row.workflow_id).where(is_active(row.status), row.id > after)
+        return [(job_id, workflow) for job_id, workflow in connection.execute(query.order_by(row.id).limit(limit))]
 
     def described(self, connection: Connection, job_id: int) -> bytes:
         """The stored Describe answer of a job that is there."""

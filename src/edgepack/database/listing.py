@@ -1,9 +1,9 @@
 """Pages of a list of jobs, each at the same cost whatever the number of jobs.
 
 A page starts after the last row that was looked at for the one before, so added rows move nothing. Where a filter
-leaves few rows (`narrowing.py`), those are sorted. Otherwise the rows are walked in the list's order, along an index,
-and the filters applied to each; `EXAMINED_MAX` rows for a page at most, so that a page may be short, or empty, and
-others still follow.
+leaves few rows (`narrowing.py`), those are sorted; where it leaves some more, if a short walk has not found a page of
+them. Otherwise the rows are walked in the list's order, along an index, and the filters applied to each; `EXAMINED_MAX`
+rows for a page at most, so that a page may be short, or empty, and others still follow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from edgepack.database.narrowing import Window, contains, narrowings, within
+from edgepack.database.narrowing import Window, among, contains, narrowings, within
 
 EXAMINED_MAX = 1_000
 """Rows that are looked at for one page: some milliseconds."""
 
 FEW = 400
 """Rows that are sorted for one page rather than walked to."""
+
+MANY = 2_000
+"""Rows that are sorted where a walk has not filled the page: some ten milliseconds."""
 
 CHUNK = 250
 """Rows that are looked at at once, where a filter is applied to each."""
@@ -99,21 +102,38 @@ def page(connection: Connection, listing: Listing, *, after: Key | None, limit: 
         after: `ends_at` of the page before; None for the first one.
         limit: Rows at most.
     """
-    for few in narrowings(connection, listing.table, listing.account_id, windows=listing.windows, texts=listing.texts):
-        if _counted(connection, few) <= FEW:
-            return _sorted_page(connection, listing, few, after, limit)
-    return _walked_page(connection, listing, after, limit)
+    filters = list(
+        narrowings(connection, listing.table, listing.account_id, windows=listing.windows, texts=listing.texts)
+    )
+    found = _sorted_page(connection, listing, filters, after, limit, at_most=FEW)
+    if found is None and filters:
+        walked = _walked_page(connection, listing, after, limit, examined_max=CHUNK)
+        if walked.ends_at is None or len(walked.rows) == limit:
+            return walked
+        if len(walked.rows) * EXAMINED_MAX < limit * CHUNK:  # a longer walk would not find a page of them either
+            found = _sorted_page(connection, listing, filters, after, limit, at_most=MANY)
+    return found or _walked_page(connection, listing, after, limit, examined_max=EXAMINED_MAX)
 
 
-def _counted(connection: Connection, ids: sa.Select[tuple[int]]) -> int:
-    some = ids.limit(FEW + 1).subquery()
-    return connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+def _sorted_page(  # noqa: PLR0913 - the last is keyword-only
+    connection: Connection,
+    listing: Listing,
+    filters: Sequence[sa.Select[int]],
+    after: Key | None,
+    limit: int,
+    *,
+    at_most: int,
+) -> Page | None:
+    """The page by sorting what the first filter leaves that does not leave too many rows; None if each does."""
+    for query in filters:
+        ids = connection.execute(query.limit(at_most + 1)).scalars().all()
+        if len(ids) <= at_most:
+            return _page_of(connection, listing, ids, after, limit)
+    return None
 
 
-def _sorted_page(
-    connection: Connection, listing: Listing, ids: sa.Select[tuple[int]], after: Key | None, limit: int
-) -> Page:
-    conditions = [listing.table.c.id.in_(ids), *listing.along_the_index(), *listing.on_each_row()]
+def _page_of(connection: Connection, listing: Listing, ids: Sequence[int], after: Key | None, limit: int) -> Page:
+    conditions = [among(connection, listing.table.c.id, ids), *listing.along_the_index(), *listing.on_each_row()]
     if after is not None:
         conditions.append(sa.or_(*(sa.and_(*part) for part in _beyond(listing, after))))
     query = sa.select(listing.table).where(*conditions).order_by(*listing.sorted_by()).limit(limit + 1)
@@ -121,9 +141,9 @@ def _sorted_page(
     return Page(rows[:limit], _key(listing, rows[limit - 1]) if len(rows) > limit else None)
 
 
-def _walked_page(connection: Connection, listing: Listing, after: Key | None, limit: int) -> Page:
+def _walked_page(connection: Connection, listing: Listing, after: Key | None, limit: int, *, examined_max: int) -> Page:
     found: list[Key] = []
-    chunk, position, left = CHUNK if listing.on_each_row() else limit + 1, after, EXAMINED_MAX
+    chunk, position, left = CHUNK if listing.on_each_row() else limit + 1, after, examined_max
     while left and len(found) <= limit:
         size = min(chunk, left)
         examined = _next(connection, listing, position, size)

@@ -4,10 +4,12 @@ Parts of names are found by their trigrams: in an FTS5 table beside the jobs' ta
 PostgreSQL, where it has the extension `pg_trgm`.
 """
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -51,6 +53,14 @@ def within(column: sa.ColumnElement[Any], window: Window) -> list[sa.ColumnEleme
     ]
 
 
+def among(connection: Connection, column: sa.ColumnElement[int], ids: Sequence[int]) -> sa.ColumnElement[bool]:
+    """A condition: `column` is one of the ids; one parameter however many there are."""
+    if connection.dialect.name == "sqlite":
+        listed = sa.func.json_each(sa.bindparam(None, json.dumps(list(ids)), type_=sa.String)).table_valued("value")
+        return column.in_(sa.select(listed.c.value))
+    return column == sa.any_(sa.bindparam(None, list(ids), type_=ARRAY(sa.BigInteger)))
+
+
 def narrowings(
     connection: Connection,
     table: sa.Table,
@@ -58,7 +68,7 @@ def narrowings(
     *,
     windows: Mapping[str, Window],
     texts: Mapping[str, str],
-) -> Iterator[sa.Select[tuple[int]]]:
+) -> Iterator[sa.Select[int]]:
     """Queries for ids, each of all rows that one of the filters leaves, and perhaps of more.
 
     Args:
@@ -77,8 +87,8 @@ def narrowings(
 
 
 def _by_trigrams(
-    connection: Connection, table: sa.Table, ids: sa.Select[tuple[int]], name: str, part: str
-) -> Iterator[sa.Select[tuple[int]]]:
+    connection: Connection, table: sa.Table, ids: sa.Select[int], name: str, part: str
+) -> Iterator[sa.Select[int]]:
     # The part has letters, digits and hyphens only: neither GLOB nor LIKE takes any of them for anything else.
     if connection.dialect.name == "sqlite":
         names = sa.table(f"{table.name}{NAMES_SUFFIX}", sa.column("rowid", sa.Integer), sa.column(name, sa.String))

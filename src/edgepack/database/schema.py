@@ -25,6 +25,24 @@ JobId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 SortedName = sa.String(63).with_variant(sa.String(63, collation="C"), "postgresql")
 """Sorts by its bytes, as on SQLite, whatever the collation that the PostgreSQL database was created with."""
 
+FINAL_STATUSES = ("COMPLETED", "FAILED", "STOPPED")
+"""Of jobs that have ended. Told once more here: a partial index is part of the schema (`jobs/lifecycle.py`)."""
+
+
+def is_active(status: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """A condition: a job's status is that of one that has not ended; in the words of the index, so that it is used.
+
+    By the statuses that it is not: for those that it is, SQLite would take an index by status, and sort.
+    """
+    return status.not_in([sa.literal_column(f"'{each}'") for each in FINAL_STATUSES])
+
+
+def _active_index(table: str) -> sa.Index:
+    """The few active jobs among very many."""
+    condition = is_active(sa.column("status", sa.String))
+    return sa.Index(f"ix_{table}_active", "id", sqlite_where=condition, postgresql_where=condition)
+
+
 access_keys = sa.Table(
     "access_keys",
     metadata,
@@ -77,6 +95,7 @@ edge_packaging_jobs = sa.Table(
     sa.Index(None, "account_id", "status", "name", "id"),
     sa.Index(None, "status", "turn"),
     sa.Index(None, "workflow_id", unique=True),
+    _active_index("edge_packaging_jobs"),
 )
 
 edge_packaging_job_answers = sa.Table(
@@ -116,6 +135,7 @@ compilation_jobs = sa.Table(
     sa.Index(None, "account_id", "status", "name", "id"),
     sa.Index(None, "status", "turn"),
     sa.Index(None, "workflow_id", unique=True),
+    _active_index("compilation_jobs"),
 )
 
 compilation_job_answers = sa.Table(

@@ -32,9 +32,6 @@ which of those that ran on the dead worker was the cause."""
 EDGE_PACKAGING_WORKFLOW = "edge_packaging_job"
 COMPILATION_WORKFLOW = "compilation_job"
 
-POLLING_INTERVAL_SECONDS = 0.3
-"""How long a job may wait in an idle queue; each poll is one short query."""
-
 RUNNING = "PENDING"
 ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 """The engine's words for a workflow that some worker runs, or ran when it died; and for one that nobody runs again."""
@@ -118,6 +115,13 @@ class WorkQueue:
                     workflow_ids=some, status=ENDED, load_input=False, load_output=False
                 )
         return found
+
+    def pace(self, queue: str, *, seconds: float) -> None:
+        """Let every worker pause that long before it asks a queue again; they learn of it when they next ask."""
+        with unavailable():
+            found = self._client.retrieve_queue(queue)
+            if found is not None:
+                found.set_polling_interval_sec(seconds)
 
     def cancel(self, workflow_id: str) -> None:
         """Let no more of a workflow run: a worker that comes back to it finds it cancelled."""

@@ -20,7 +20,8 @@ from edgepack.database import executors
 from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.jobs.attempt import note_leftover
 from edgepack.jobs.engine import QUARANTINE_QUEUE, WorkQueue, new_workflow_id
-from edgepack.jobs.lifecycle import ACTIVE
+from edgepack.jobs.lifecycle import ACTIVE, STARTING
+from edgepack.jobs.pacing import polling_seconds
 from edgepack.jobs.strays import Strays
 from edgepack.jobs.workflow import JobWork
 
@@ -48,7 +49,11 @@ HOUSEKEEPING_SECONDS = 10.0
 WORKFLOWS_KEPT = timedelta(hours=1)
 """How long the engine's record of an ended workflow is kept: the job's own row tells what became of it."""
 
-WORKFLOWS_DELETED_AT_ONCE = 500
+WORKFLOWS_DELETED_AT_ONCE, DELETIONS = 500, 20
+"""Together a thousand a second: more than the workers of one database end."""
+
+JOBS_LOOKED_AT = 2_000
+"""Jobs of a kind that are looked at in one housekeeping: some ten milliseconds, however many jobs wait."""
 
 
 class Heartbeat:
@@ -147,6 +152,8 @@ class Reaper:
         self._strays = strays
         self._monotonic = monotonic
         self._housekeeping_at = 0.0
+        self._looked_at = dict.fromkeys(self._works, 0)
+        self._paces: dict[str, float] = {}
 
     def run_once(self) -> int:
         """Give back this worker's strays, and look after everything else if the lease is ours; how many were requeued.
@@ -160,10 +167,12 @@ class Reaper:
                 return requeued
             executors.forget_silent(connection, beyond=FORGET_MICROSECONDS)
         requeued += self._requeue_orphans()
+        self._set_paces()
         if self._monotonic() >= self._housekeeping_at:
             self._housekeeping_at = self._monotonic() + HOUSEKEEPING_SECONDS
+            self._paces.clear()  # another worker may have held the lease since, or have registered the queues anew
             requeued += self._requeue_abandoned()
-            self._queue.delete_ended(before=WORKFLOWS_KEPT, at_most=WORKFLOWS_DELETED_AT_ONCE)
+            self._forget_workflows()
         return requeued
 
     def _requeue_orphans(self) -> int:
@@ -177,6 +186,19 @@ class Reaper:
         living.add(self._executor_id)
         orphans = [workflow for workflow in running if workflow.executor_id not in living]
         return sum(self._requeue(workflow, died=workflow.executor_id in dead) for workflow in orphans)
+
+    def _set_paces(self) -> None:
+        """Tell all workers how often to ask each queue for work."""
+        waiting = {QUARANTINE_QUEUE: False}
+        with self._database.read() as connection:
+            workers = len(executors.alive(connection, within=SILENCE_MICROSECONDS))
+            for work in self._works.values():
+                waiting[work.queue] = work.jobs.any_in(connection, STARTING)
+        for queue, jobs_wait in waiting.items():
+            seconds = polling_seconds(workers=workers, waiting=jobs_wait)
+            if self._paces.get(queue) != seconds:
+                self._queue.pace(queue, seconds=seconds)
+                self._paces[queue] = seconds
 
     def _requeue(self, workflow: Any, *, died: bool) -> int:
         """Begin the next attempt after a workflow; 0 if that has been done already, or the job has ended.
@@ -212,10 +234,20 @@ class Reaper:
         return int(job is not None)
 
     def _requeue_abandoned(self) -> int:
-        """Jobs whose workflow ended without ending them: the database failed for longer than a step is retried."""
+        """Jobs whose workflow ended without ending them: the database failed for longer than a step is retried.
+
+        Looked for among `JOBS_LOOKED_AT` of each kind, and among the next ones the next time.
+        """
         requeued = 0
-        for work in self._works.values():
+        for name, work in self._works.items():
             with self._database.read() as connection:
-                active = work.jobs.workflows(connection, ACTIVE)
-            requeued += sum(self._requeue(workflow, died=True) for workflow in self._queue.ended_among(active))
+                active = work.jobs.active_workflows(connection, after=self._looked_at[name], limit=JOBS_LOOKED_AT)
+            self._looked_at[name] = active[-1][0] if len(active) == JOBS_LOOKED_AT else 0
+            ended = self._queue.ended_among([workflow_id for _, workflow_id in active])
+            requeued += sum(self._requeue(workflow, died=True) for workflow in ended)
         return requeued
+
+    def _forget_workflows(self) -> None:
+        for _ in range(DELETIONS):
+            if self._queue.delete_ended(before=WORKFLOWS_KEPT, at_most=WORKFLOWS_DELETED_AT_ONCE) == 0:
+                return

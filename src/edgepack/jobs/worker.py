@@ -1,8 +1,12 @@
 """A worker: the engine with edgepack's workflows registered, a heartbeat, and a turn at being the reaper."""
 
 import logging
+import math
 import threading
-from typing import Any
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS
 
@@ -10,15 +14,52 @@ from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.jobs import engine
 from edgepack.jobs.compilation import CompilationWork
 from edgepack.jobs.edge_packaging import EdgePackagingWork
+from edgepack.jobs.pacing import polling_seconds
 from edgepack.jobs.reaper import HEARTBEAT_SECONDS, Heartbeat, Reaper
 from edgepack.jobs.strays import Strays
 from edgepack.jobs.sweeper import Sweeper
-from edgepack.jobs.workflow import JobWork
+
+if TYPE_CHECKING:
+    from edgepack.jobs.workflow import JobWork
 
 log = logging.getLogger(__name__)
 
 JOBS_AT_ONCE = 1
-"""Jobs of one queue that a worker process runs at once: one keeps two cores busy, and its memory is bounded per job."""
+"""Jobs of one queue that a worker process runs at once: one keeps two cores busy, and its memory is bounded per job.
+
+And a job that kills its worker takes few others along: for more jobs at once there are more workers."""
+
+DRAIN_LOOK_SECONDS = 0.05
+"""How often a worker that stops looks whether its jobs have ended."""
+DRAIN_MARGIN_SECONDS = 5
+"""The engine is taken down after the worker has left: a job that is still under way is not to meet the ruins."""
+
+
+class UnderWay:
+    """Counts the workflows that run in this process: false when there is none."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def counting(self, run: Callable[[int, int], None]) -> Callable[[int, int], None]:
+        """The workflow's body, counted while it runs."""
+
+        def counted(job_id: int, attempt: int) -> None:
+            self._add(1)
+            try:
+                run(job_id, attempt)
+            finally:
+                self._add(-1)
+
+        return counted
+
+    def _add(self, number: int) -> None:
+        with self._lock:
+            self._count += number
 
 
 class Worker:
@@ -28,9 +69,17 @@ class Worker:
         database: Where jobs are.
         packaging: Runs edge packaging jobs.
         compilation: Runs compilation jobs.
+        drain_seconds: How long jobs that are under way may go on after `stop`, before they are handed over.
     """
 
-    def __init__(self, database: Database, *, packaging: EdgePackagingWork, compilation: CompilationWork) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        packaging: EdgePackagingWork,
+        compilation: CompilationWork,
+        drain_seconds: float = 0.0,
+    ) -> None:
         self.executor_id = engine.new_executor_id()
         self._url = database.url.render_as_string(hide_password=False)
         self._works: tuple[JobWork[Any], ...] = (packaging, compilation)
@@ -48,10 +97,13 @@ class Worker:
         self._sweeper = Sweeper(
             database, packaging.store, self._works, scratch=compilation.scratch, executor_id=self.executor_id
         )
-        self._stopping = threading.Event()
+        self._scratch = compilation.scratch
+        self._drain_seconds = drain_seconds
+        self._under_way = UnderWay()
+        self._told_to_stop: SimpleQueue[None] = SimpleQueue()
 
     def run(self) -> None:
-        """Run jobs until `stop` is called, then leave what is still running to others.
+        """Run jobs until `stop` is called; what does not end soon after that is handed over to other workers.
 
         Raises:
             DatabaseUnavailableError: The database could not be reached at the start.
@@ -60,23 +112,49 @@ class Worker:
         DBOS(config=engine.engine_config(self._url, self.executor_id))
         engine.share_log()
         for work in self._works:
-            DBOS.workflow(name=work.workflow)(self._workflow(work))
+            DBOS.workflow(name=work.workflow)(self._under_way.counting(self._held(work)))
         DBOS.launch()
         for work in self._works:
             _register(work.queue)
         _register(engine.QUARANTINE_QUEUE, global_concurrency=1)
         self._sweeper.start()
         log.info("worker %s runs jobs", self.executor_id)
-        while not self._stopping.wait(HEARTBEAT_SECONDS):
+        while not self._is_told_to_stop(within=HEARTBEAT_SECONDS):
             self._reap()
         self._sweeper.stop()
+        self._drain()
         self._heartbeat.stop()
+        if not self._under_way:  # or a job that has been handed over would fail for want of its folder: others sweep it
+            self._scratch.close()
 
     def stop(self) -> None:
-        """End the worker; safe to call from a signal handler."""
-        self._stopping.set()
+        """End the worker; the second call ends its waiting for jobs, too. Safe to call from a signal handler."""
+        self._told_to_stop.put(None)  # of all in the library, this alone may interrupt its own waiting
 
-    def _workflow(self, work: JobWork[Any]) -> Any:
+    def _is_told_to_stop(self, *, within: float) -> bool:
+        try:
+            self._told_to_stop.get(timeout=within)
+        except Empty:
+            return False
+        return True
+
+    def _drain(self) -> None:
+        """Begin no other job, and wait for those that are under way; the heart goes on beating meanwhile."""
+        if not (self._drain_seconds and self._under_way):
+            return
+        log.info("stopping: jobs that are under way may go on for %.0f s", self._drain_seconds)
+        patience = {"workflow_completion_timeout_sec": math.ceil(self._drain_seconds) + DRAIN_MARGIN_SECONDS}
+        threading.Thread(target=DBOS.destroy, kwargs=patience, name="drain", daemon=True).start()
+        until = time.monotonic() + self._drain_seconds
+        while self._under_way and time.monotonic() < until:
+            if self._is_told_to_stop(within=DRAIN_LOOK_SECONDS):
+                break
+        if self._under_way:
+            log.info("stopping: what is under way is handed over")
+
+    def _held(self, work: "JobWork[Any]") -> Callable[[int, int], None]:
+        """The workflow's body, known to be in this worker's hand while it runs."""
+
         def run(job_id: int, attempt: int) -> None:
             workflow_id = DBOS.workflow_id
             assert workflow_id is not None
@@ -99,6 +177,6 @@ def _register(queue: str, *, global_concurrency: int | None = None) -> None:
         queue,
         worker_concurrency=JOBS_AT_ONCE,
         global_concurrency=global_concurrency,
-        polling_interval_sec=engine.POLLING_INTERVAL_SECONDS,
+        polling_interval_sec=polling_seconds(workers=1, waiting=False),  # until the reaper knows better
         on_conflict="always_update",
     )
