@@ -118,7 +118,8 @@ class _Server(ThreadingHTTPServer):
     proxy: S3Proxy
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], ConnectionError):  # clients are killed here
+        # Clients are killed here, and a store that breaks off is passed on as one.
+        if not isinstance(sys.exc_info()[1], ConnectionError | http.client.HTTPException):
             super().handle_error(request, client_address)
 
 

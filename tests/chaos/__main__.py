@@ -8,7 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from chaos.run import Report, Size, run
+from chaos.report import Report, Size
+from chaos.run import run
 from postgres import DATABASES, SQLITE, running_postgres
 
 

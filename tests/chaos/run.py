@@ -1,6 +1,5 @@
 """One run: many jobs over several workers, which are killed, while the store misbehaves and the database goes away."""
 
-import contextlib
 import random
 import time
 from collections import Counter
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from botocore.exceptions import ClientError
 
 from chaos import engine_rows, ledger
+from chaos.clerk import Clerk
 from chaos.crew import Crew
 from chaos.invariant import Invariant
 from chaos.monkey import POISONED, Death, Monkey
@@ -20,7 +19,6 @@ from chaos.plan import (
     COMPLETED,
     HOSTILE,
     MISSING,
-    PACKAGING,
     POISON,
     SOURCES,
     Plan,
@@ -30,10 +28,11 @@ from chaos.plan import (
     hostile_archive,
     onnx_source,
 )
-from chaos.recovery import Recovery, recoveries
+from chaos.recovery import recoveries
+from chaos.report import Report, Size
 from chaos.weather import Weather
 from driving import BUCKET, put
-from edgepack.database.engine import Database, DatabaseUnavailableError
+from edgepack.database.engine import Database
 from edgepack.database.schema import leases
 from edgepack.jobs.compilation import CompilationWork
 from edgepack.jobs.edge_packaging import EdgePackagingWork
@@ -42,64 +41,13 @@ from edgepack.jobs.scratch import Scratch
 from edgepack.jobs.sweeper import Sweeper
 from edgepack.jobs.workflow import JobWork
 from edgepack.objects.store import ObjectStore
-from harness import FINAL, RunningServer, start_server
+from harness import RunningServer, start_server
 from postgres import PostgresServer
 from s3_proxy import proxied
 
 TICK_SECONDS = 0.05
 ENDING_SECONDS = 120.0
 """How long jobs may take to end once nothing is done to anybody any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How much is to happen.
-
-    Attributes:
-        jobs: Jobs that are created, beside the poison.
-        workers: Worker processes at any time; every other one reaches the store through bad weather.
-        deeds: Things that are done to them and to the database.
-        seconds: During which all that begins.
-    """
-
-    jobs: int
-    workers: int
-    deeds: int
-    seconds: float
-
-
-@dataclass(kw_only=True)
-class Report:
-    """What came of a run."""
-
-    seed: int
-    size: Size
-    statuses: Counter[str]
-    deeds: Counter[str]
-    weather: Counter[str]
-    recovered: list[Recovery]
-    violations: list[str]
-    seconds: float
-
-    @property
-    def slowest(self) -> float:
-        """The longest time in seconds from a worker's death to the next attempt at its job."""
-        return max((recovery.seconds for recovery in self.recovered), default=0.0)
-
-    def __str__(self) -> str:
-        def table(counts: Counter[str]) -> str:
-            return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"
-
-        return "\n".join(
-            (
-                f"seed {self.seed}: {self.size.jobs} jobs, {self.size.workers} workers, {self.seconds:.0f} s",
-                f"  jobs by status     {table(self.statuses)}",
-                f"  done to workers    {table(self.deeds)}",
-                f"  on the way to S3   {table(self.weather)}",
-                f"  taken over         {len(self.recovered)}, the slowest after {self.slowest:.1f} s",
-                *(f"  VIOLATED           {violation}" for violation in self.violations),
-            )
-        )
 
 
 def run(folder: Path, size: Size, seed: int, postgres: PostgresServer | None) -> Report:
@@ -143,6 +91,9 @@ class _Run:
     folder: Path
     created: list[Planned] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._clerk = Clerk(self.server, self.database)
+
     def run(self) -> Report:
         began = time.monotonic()
         self._prepare()
@@ -181,7 +132,7 @@ class _Run:
         good = [compilation(f"source-{name}", _input(name), source=name, ends=COMPLETED) for name in SOURCES]
         for job in (*good, *spoilt):
             self._create(job)
-        self._wait(lambda: not self._unended(), "the models were not compiled")
+        self._wait(lambda: not self._clerk.unended(), "the models were not compiled")
         s3 = self.server.client("s3")
         for name in (MISSING, HOSTILE):
             (key,) = [
@@ -206,19 +157,19 @@ class _Run:
                 if isinstance(what, str):
                     monkey.do(what)
                 elif isinstance(what, Planned) and what in self.created:
-                    self._stop(what)
+                    self._clerk.stop(what)
                 elif self._create(what) and what.stop_after is not None:
                     due = sorted([*due, (passed + what.stop_after, what)], key=lambda each: each[0])
             monkey.tend()
-            monkey.poison_lives = POISON not in {job.name for job in self.created} or self._poison_lives()
+            monkey.poison_lives = POISON not in {job.name for job in self.created} or not self._clerk.has_ended(POISON)
             time.sleep(TICK_SECONDS)
 
     def _await_end(self, monkey: Monkey) -> Iterator[str]:
         """Nothing happens any more; all that was begun ends."""
         deadline = time.monotonic() + ENDING_SECONDS
-        while not monkey.idle or self._unended() or engine_rows.unfinished(self.database):
+        while not monkey.idle or self._clerk.unended() or engine_rows.unfinished(self.database):
             if time.monotonic() > deadline:
-                yield f"has not ended: {self._unended()}, {engine_rows.unfinished(self.database)}"
+                yield f"has not ended: {self._clerk.unended()}, {engine_rows.unfinished(self.database)}"
                 return
             monkey.tend()
             time.sleep(TICK_SECONDS)
@@ -236,6 +187,12 @@ class _Run:
         if left:
             yield f"left in the scratch folder: {left}"
 
+    def _create(self, job: Planned) -> bool:
+        created = self._clerk.create(job)
+        if created:
+            self.created.append(job)
+        return created
+
     def _sweeper(self, scratch: Scratch) -> Sweeper:
         access, unused = self.server.environment, None
         anything: Any = unused
@@ -252,46 +209,6 @@ class _Run:
             CompilationWork(self.database, store=store, room=anything, scratch=scratch, clock=lambda: 0),
         ]
         return Sweeper(self.database, store, works, scratch=scratch, executor_id="the test")
-
-    def _create(self, job: Planned) -> bool:
-        """Create a job; False if another one writes to its output just now."""
-        client = self.server.client("sagemaker")
-        create = client.create_edge_packaging_job if job.kind == PACKAGING else client.create_compilation_job
-        while True:
-            try:
-                create(**job.request)
-            except ClientError as error:
-                if "is writing" in str(error):
-                    return False
-                if "already exists" not in str(error):  # as a repeated request is told whose first answer was lost
-                    if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
-                        raise
-                    time.sleep(0.2)
-                    continue
-            self.created.append(job)
-            return True
-
-    def _stop(self, job: Planned) -> None:
-        client = self.server.client("sagemaker")
-        with contextlib.suppress(ClientError):  # it has ended
-            client.stop_edge_packaging_job(EdgePackagingJobName=job.name)
-
-    def _unended(self) -> list[str]:
-        found = []
-        for kind in ledger.KINDS:
-            query = sa.text(f"SELECT name FROM {kind} WHERE status NOT IN :final")
-            found += self._query(query.bindparams(sa.bindparam("final", expanding=True)), {"final": sorted(FINAL)})
-        return found
-
-    def _poison_lives(self) -> bool:
-        query = sa.text("SELECT status FROM edge_packaging_jobs WHERE name = :name")
-        return not FINAL.issuperset(self._query(query, {"name": POISON}))
-
-    def _query(self, query: sa.TextClause, parameters: dict[str, Any]) -> list[str]:
-        while True:
-            with contextlib.suppress(DatabaseUnavailableError), self.database.read() as connection:
-                return list(connection.execute(query, parameters).scalars())
-            time.sleep(0.1)
 
     def _wait(self, condition: Any, otherwise: str) -> None:
         deadline = time.monotonic() + ENDING_SECONDS

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from chaos.run import Size, run
+from chaos.report import Size
+from chaos.run import run
 from postgres import DATABASES, SQLITE, running_postgres
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]

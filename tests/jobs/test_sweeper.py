@@ -15,7 +15,7 @@ from edgepack.database.schema import leftovers as leftovers_table
 from edgepack.jobs.attempt import note_leftover
 from edgepack.jobs.edge_packaging import EdgePackagingWork
 from edgepack.jobs.lifecycle import ACTIVE
-from edgepack.jobs.scratch import Scratch
+from edgepack.jobs.scratch import Scratch, ScratchError
 from edgepack.jobs.sweeper import LOOKED_FOR_MICROSECONDS, Sweeper
 from edgepack.objects.address import S3Address
 from edgepack.objects.errors import StoreAccessDeniedError, StoreUnavailableError
@@ -194,6 +194,18 @@ def test_one_looks_again_for_as_long_as_something_may_come(database: Database, w
         connection.execute(sa.update(leftovers_table).values(noted_at=past))
     sweeper(database, weed.store).run_once()
     assert noted(database) == []
+
+
+def test_a_scratch_folder_that_cannot_be_read_keeps_nothing_from_being_removed(
+    database: Database, weed: RunningStore, bucket: str, tmp_path: Path
+) -> None:
+    (tmp_path / "scratch").touch()
+    left(database, weed, bucket, "ended")
+    end(database, "ended")
+    works, scratch = [work_on(database, weed.store)], Scratch(tmp_path / "scratch")
+    with pytest.raises(ScratchError):
+        Sweeper(database, weed.store, works, scratch=scratch, executor_id="me").run_once()
+    assert weed.store.list_uploads(bucket) == []
 
 
 def test_the_scratch_of_dead_workers_goes_whoever_sweeps_the_store(

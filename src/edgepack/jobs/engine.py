@@ -116,9 +116,10 @@ class WorkQueue:
 
     def pace(self, queue: str, *, seconds: float) -> None:
         """Let every worker pause that long before it asks a queue again; they learn of it when they next ask."""
-        found = self._client.retrieve_queue(queue)
-        if found is not None:
-            found.set_polling_interval_sec(seconds)
+        with unavailable():
+            found = self._client.retrieve_queue(queue)
+            if found is not None:
+                found.set_polling_interval_sec(seconds)
 
     def cancel(self, workflow_id: str) -> None:
         """Let no more of a workflow run: a worker that comes back to it finds it cancelled."""

@@ -168,6 +168,7 @@ class Reaper:
                 return requeued
             executors.forget_silent(connection, beyond=FORGET_MICROSECONDS)
         requeued += self._requeue_orphans()
+        self._set_paces()
         if self._monotonic() >= self._housekeeping_at:
             self._housekeeping_at = self._monotonic() + HOUSEKEEPING_SECONDS
             self._paces.clear()  # another worker may have held the lease since, or have registered the queues anew
@@ -175,10 +176,23 @@ class Reaper:
             self._forget_workflows()
         return requeued
 
-    def _set_paces(self, workers: int) -> None:
+    def _requeue_orphans(self) -> int:
+        """What workers run that have died, or ended in order."""
+        running = self._queue.running()  # first: who begins one later need not be known to live
+        with self._database.read() as connection:
+            living = executors.alive(connection, within=SILENCE_MICROSECONDS)
+            dead = executors.silent(connection, beyond=SILENCE_MICROSECONDS)
+        if self._steady_seconds() < STEADY_SECONDS:
+            living |= dead
+        living.add(self._executor_id)
+        orphans = [workflow for workflow in running if workflow.executor_id not in living]
+        return sum(self._requeue(workflow, died=workflow.executor_id in dead) for workflow in orphans)
+
+    def _set_paces(self) -> None:
         """Tell all workers how often to ask each queue for work."""
         waiting = {QUARANTINE_QUEUE: False}
         with self._database.read() as connection:
+            workers = len(executors.alive(connection, within=SILENCE_MICROSECONDS))
             for work in self._works.values():
                 waiting[work.queue] = work.jobs.any_in(connection, STARTING)
         for queue, jobs_wait in waiting.items():
@@ -186,19 +200,6 @@ class Reaper:
             if self._paces.get(queue) != seconds:
                 self._queue.pace(queue, seconds=seconds)
                 self._paces[queue] = seconds
-
-    def _requeue_orphans(self) -> int:
-        """What workers run that have died, or ended in order."""
-        running = self._queue.running()  # first: who begins one later need not be known to live
-        with self._database.read() as connection:
-            living = executors.alive(connection, within=SILENCE_MICROSECONDS)
-            dead = executors.silent(connection, beyond=SILENCE_MICROSECONDS)
-        self._set_paces(len(living))
-        if self._steady_seconds() < STEADY_SECONDS:
-            living |= dead
-        living.add(self._executor_id)
-        orphans = [workflow for workflow in running if workflow.executor_id not in living]
-        return sum(self._requeue(workflow, died=workflow.executor_id in dead) for workflow in orphans)
 
     def _requeue(self, workflow: Any, *, died: bool) -> int:
         """Begin the next attempt after a workflow; 0 if that has been done already, or the job has ended.

@@ -5,7 +5,7 @@ On a thread of its own: the store may be slow, and nothing else is to wait for i
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -79,19 +79,22 @@ class Sweeper:
         Raises:
             EdgepackError: The database or the store failed, the first time.
         """
-        self._scratch.sweep()
-        with self._database.write() as connection:
-            if not executors.take_lease(connection, LEASE_NAME, self._executor_id, duration=LEASE_MICROSECONDS):
-                return 0
-            noted = uploads.some(connection, UPLOADS_AT_ONCE)
-            left = [each for each in noted if not self._is_active(connection, each)]
-            places = leftovers.oldest(connection, LEFTOVERS_AT_ONCE)
-        tasks = [partial(self._abort, each) for each in left] + [partial(self._remove_left, each) for each in places]
         errors: list[EdgepackError] = []
-        removed = sum(_tried(task, errors) for task in tasks)
+        _tried(self._scratch.sweep, errors)
+        removed = sum(_tried(task, errors) for task in self._tasks())
         if errors:
             raise errors[0]
         return removed
+
+    def _tasks(self) -> Sequence[Callable[[], int]]:
+        """What there is to be done in the store, and is ours to do."""
+        with self._database.write() as connection:
+            if not executors.take_lease(connection, LEASE_NAME, self._executor_id, duration=LEASE_MICROSECONDS):
+                return []
+            noted = uploads.some(connection, UPLOADS_AT_ONCE)
+            left = [each for each in noted if not self._is_active(connection, each)]
+            places = leftovers.oldest(connection, LEFTOVERS_AT_ONCE)
+        return [partial(self._abort, each) for each in left] + [partial(self._remove_left, each) for each in places]
 
     def _is_active(self, connection: Any, upload: OpenUpload) -> bool:
         """Whether the job still runs: then its attempts see to their uploads themselves."""

@@ -89,7 +89,7 @@ class Worker:
         DBOS(config=engine.engine_config(self._database, self.executor_id))
         engine.share_log()
         for work in self._works:
-            DBOS.workflow(name=work.workflow)(self._workflow(work))
+            DBOS.workflow(name=work.workflow)(self._held(work))
         DBOS.launch()
         for work in self._works:
             _register(work.queue)
@@ -102,7 +102,8 @@ class Worker:
         self._sweeper.stop()
         self._drain()
         self._heartbeat.stop()
-        self._scratch.close()
+        if not self._strays.holds_any():  # or a job that is handed over would fail for want of its folder
+            self._scratch.close()
 
     def stop(self) -> None:
         """End the worker; the second call ends its waiting for jobs, too. Safe to call from a signal handler."""
@@ -129,7 +130,9 @@ class Worker:
         if self._strays.holds_any():
             log.info("stopping: what is under way is handed over")
 
-    def _workflow(self, work: JobWork[Any]) -> Any:
+    def _held(self, work: "JobWork[Any]") -> Callable[[int, int], None]:
+        """The workflow's body, known to be in this worker's hand while it runs."""
+
         def run(job_id: int, attempt: int) -> None:
             workflow_id = DBOS.workflow_id
             assert workflow_id is not None
