@@ -85,7 +85,7 @@ def test_values_are_json_and_nobody_unpickles_them(opened: tuple[Database, WorkQ
     assert workflow["serialization"] == "portable_json"
     (stored,) = workflows(opened[0], "workflow_input")
     assert json.loads(stored["inputs"])["positionalArgs"] == [1, 1]
-    config = engine_config("sqlite:///x", "me")
+    config = engine_config(Database("sqlite:///x"), "me")
     assert type(config["serializer"]).__name__ == "DBOSPortableJSONSerializer"
 
 
@@ -93,7 +93,7 @@ def test_an_upgrade_strands_no_job(opened: tuple[Database, WorkQueue]) -> None:
     """The engine's default version is a hash of the code, and workers take jobs of their own version only."""
     enqueue(*opened)
     (workflow,) = workflows(opened[0])
-    config = engine_config("sqlite:///x", "me")
+    config = engine_config(Database("sqlite:///x"), "me")
     assert workflow["application_version"] == config["application_version"] == APPLICATION_VERSION == "1"
 
 
@@ -102,7 +102,7 @@ def test_no_two_workers_have_one_id() -> None:
     ids = {new_executor_id() for _ in range(100)}
     assert len(ids) == 100
     assert "local" not in ids
-    assert engine_config("sqlite:///x", "me")["executor_id"] == "me"
+    assert engine_config(Database("sqlite:///x"), "me")["executor_id"] == "me"
 
 
 def test_sqlite_writes_ahead_and_syncs_each_commit(sqlite_database: Database) -> None:
@@ -119,14 +119,21 @@ def test_a_database_that_is_away_is_told_and_not_waited_for(postgres: PostgresSe
     """The engine's own way is to wait for it, and a minute and a half longer."""
     url = postgres.new_database()
     migrate_engine(url)
-    queue = WorkQueue(url)
+    database = Database(url)
+    queue = WorkQueue(database)
     name = url.rpartition("/")[2]
     postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-    for call in (queue.running, lambda: queue.ended_among(["w"]), lambda: queue.cancel("w"), lambda: WorkQueue(url)):
+    for call in (
+        queue.running,
+        lambda: queue.ended_among(["w"]),
+        lambda: queue.cancel("w"),
+        lambda: WorkQueue(database),
+    ):
         with pytest.raises(DatabaseUnavailableError):
             call()
     queue.close()
+    database.close()
 
 
 def test_the_engine_s_proprietary_part_is_not_installed() -> None:

@@ -4,8 +4,9 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS
 
@@ -17,7 +18,9 @@ from edgepack.jobs.pacing import polling_seconds
 from edgepack.jobs.reaper import HEARTBEAT_SECONDS, Heartbeat, Reaper
 from edgepack.jobs.strays import Strays
 from edgepack.jobs.sweeper import Sweeper
-from edgepack.jobs.workflow import JobWork
+
+if TYPE_CHECKING:
+    from edgepack.jobs.workflow import JobWork
 
 log = logging.getLogger(__name__)
 
