@@ -35,7 +35,7 @@ def opened(database_url: str) -> Iterator[tuple[Database, WorkQueue]]:
     database = Database(database_url)
     upgrade(database)
     migrate_engine(database_url)
-    queue = WorkQueue(database_url)
+    queue = WorkQueue(database)
     yield database, queue
     queue.close()
     database.close()
