@@ -191,7 +191,7 @@ class House:
     def sweep(self) -> int:
         """What the living worker does about what was left in the store."""
         works = self.works(self.survivor)
-        return Sweeper(self.real, self.weed.store, works, scratch=self.scratch, executor_id=SURVIVOR).run_once()
+        return Sweeper(self.real, works[0].store, works, scratch=self.scratch, executor_id=SURVIVOR).run_once()
 
     def bury(self, executor_id: str) -> None:
         """Let a worker not have been heard of for a little too long."""
