@@ -12,6 +12,13 @@ import msgspec
 
 from edgepack.errors import StateError
 
+WITHOUT_PASSWORD = {
+    "s3_endpoint": "Give --s3-access-key-id and EDGEPACK_S3_SECRET_ACCESS_KEY.",
+    "kms_endpoint": "Requests to a KMS are signed with the caller's access key.",
+    "otlp_endpoint": "Give what the collector asks for as a header, in the environment: OTEL_EXPORTER_OTLP_HEADERS.",
+}
+"""How else the endpoints of the settings, which are shown in logs and lists of processes, are told who asks."""
+
 ENVIRONMENT_PREFIX = "EDGEPACK_"
 SETTINGS_FILE = "edgepack.toml"
 CONFIG_VARIABLE = "EDGEPACK_CONFIG"
@@ -201,16 +208,16 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"Setting 'log_level' is {settings.log_level!r}; use debug, info, warning or error.")
     if settings.log_format not in {"text", "json"}:
         raise SettingsError(f"Setting 'log_format' is {settings.log_format!r}; use text or json.")
+    for name in ("database", "s3_access_key_id", "s3_secret_access_key"):
+        if getattr(settings, name) == "":
+            raise SettingsError(f"Setting {name!r} is empty.", advice="Leave it out, or give it a value.")
     for name in ("s3_endpoint", "kms_endpoint", "otlp_endpoint"):
         url = getattr(settings, name)
         if url is not None and not _is_http_url(url):
             raise SettingsError(f"Setting {name!r} is {url!r}; it must be an http:// or https:// URL.")
-    if settings.otlp_endpoint is not None and "@" in urlsplit(settings.otlp_endpoint).netloc:
-        # Without the value: there is a password in it.
-        raise SettingsError(
-            "Setting 'otlp_endpoint' has a user or password in it.",
-            advice="Give what the collector asks for as a header, in the environment: OTEL_EXPORTER_OTLP_HEADERS.",
-        )
+        if url is not None and "@" in urlsplit(url).netloc:
+            # Without the value: there is a password in it.
+            raise SettingsError(f"Setting {name!r} has a user or password in it.", advice=WITHOUT_PASSWORD[name])
 
 
 def _is_http_url(url: str) -> bool:

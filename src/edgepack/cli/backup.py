@@ -18,7 +18,7 @@ from edgepack.cli import backup_format as form
 from edgepack.cli.backup_format import Inventory
 from edgepack.cli.leaving import unwind_on_signals
 from edgepack.cli.options import DATA, read_settings
-from edgepack.cli.state import DataFolder, Endpoints, NoServerError, ServerRunningError
+from edgepack.cli.state import DataFolder, Endpoints, NoServerError, ServerRunningError, existing_database
 from edgepack.cli.streams import (
     PIPE,
     FileAccessError,
@@ -141,9 +141,7 @@ def _hold_still(folder: Path, stack: ExitStack) -> None:
 def _add_database(plan: _Plan, stack: ExitStack) -> None:
     from edgepack.database import revision, snapshots
 
-    of_server = plan.endpoints.database if plan.endpoints else None
-    url = plan.settings.database or of_server or plan.settings.database_url
-    database = stack.enter_context(_opened(url))
+    database = stack.enter_context(existing_database(plan.settings))
     with database.read() as connection:
         plan.schema = revision.revision_of(connection)
     if database.is_sqlite:
@@ -155,19 +153,6 @@ def _add_database(plan: _Plan, stack: ExitStack) -> None:
     with reporting("Dumping the database", None) as report:
         snapshots.dump_postgres(database.url, dump, report)
     plan.sources.append((form.POSTGRES_DUMP, dump))
-
-
-@contextmanager
-def _opened(url: str) -> "Iterator[Database]":
-    from edgepack.database.engine import Database
-
-    database = Database(url)
-    try:
-        if database.is_sqlite and not Path(str(database.url.database)).is_file():  # which opening it would make
-            raise NoServerError(f"There is no database at {path_shown(str(database.url.database))}.")
-        yield database
-    finally:
-        database.close()
 
 
 def _sqlite_copy(database: "Database", folder: Path, stack: ExitStack) -> FileIO:

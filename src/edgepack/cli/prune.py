@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from edgepack.cli.options import DATA, read_settings
+from edgepack.cli.state import existing_database
 from edgepack.cli.terminal import telling
 
 _AGE = re.compile(r"([0-9]{1,6})([dh])", re.ASCII)
@@ -25,18 +26,14 @@ def prune_command(data: str | None, database: str | None, *, older_than: str, dr
 
     Works beside a running server. Jobs that wait or run are never forgotten.
     """
-    from edgepack.database.engine import Database
-    from edgepack.database.migrate import upgrade
     from edgepack.database.records import MICROSECONDS
+    from edgepack.database.revision import require_current
     from edgepack.jobs.pruning import prune
 
     before = time.time() - _seconds(older_than)
-    opened = Database(read_settings({"data": data, "database": database}).database_url)
-    try:
-        upgrade(opened)
+    with existing_database(read_settings({"data": data, "database": database})) as opened:
+        require_current(opened)
         counts = prune(opened, before=int(before * MICROSECONDS), dry_run=dry_run)
-    finally:
-        opened.close()
     with telling():
         click.echo(_as_json(counts, before, dry_run=dry_run) if as_json else _as_text(counts, before, dry_run=dry_run))
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from edgepack.cli.backup_format import BackupError, Inventory
 from edgepack.cli.leaving import unwind_on_signals
 from edgepack.cli.options import DATA, read_settings
 from edgepack.cli.streams import FileAccessError, files, opened, path_shown, size_of
-from edgepack.cli.terminal import reporting, telling
+from edgepack.cli.terminal import printable, reporting, telling
 from edgepack.durable import SECRET_FOLDER_MODE, sync_folder
 from edgepack.errors import StateError
 from edgepack.settings import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, SettingsError
@@ -168,21 +169,23 @@ def _tell(inventory: Inventory, folder: Path, *, as_json: bool) -> None:
             found = msgspec.to_builtins(inventory) | {"data": str(folder)}
             click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
             return
-        click.echo(f"restored {files(len(inventory.files))} of {inventory.made_at} into {path_shown(folder)}")
+        click.echo(
+            f"restored {files(len(inventory.files))} of {printable(inventory.made_at)} into {path_shown(folder)}"
+        )
         click.echo(f"database: {inventory.database}; objects: {_objects(inventory)}")
         click.echo(f"start it with the settings that it ran with, among them:{_flags(inventory, folder)}")
 
 
 def _objects(inventory: Inventory) -> str:
     if inventory.objects == "external":
-        return f"not in it; they are on {inventory.objects_at}"
+        return f"not in it; they are on {printable(str(inventory.objects_at))}"
     return inventory.objects
 
 
 def _flags(inventory: Inventory, folder: Path) -> str:
     flags = f" --data {path_shown(folder)}"
-    if inventory.region not in {None, DEFAULT_REGION}:
-        flags += f" --region {inventory.region}"
-    if inventory.account_id not in {None, DEFAULT_ACCOUNT_ID}:
-        flags += f" --account-id {inventory.account_id}"
+    if inventory.region is not None and inventory.region != DEFAULT_REGION:
+        flags += f" --region {shlex.quote(printable(inventory.region))}"
+    if inventory.account_id is not None and inventory.account_id != DEFAULT_ACCOUNT_ID:
+        flags += f" --account-id {shlex.quote(printable(inventory.account_id))}"
     return flags

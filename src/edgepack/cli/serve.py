@@ -65,7 +65,6 @@ class Server:
         from edgepack.cli.monitoring import Monitoring
         from edgepack.database.engine import Database
         from edgepack.jobs.engine import WorkQueue
-        from edgepack.keys.sealing import SecretBox
         from edgepack.objects.probe import require_reachable
         from edgepack.wire.server import ApiServer
 
@@ -73,10 +72,10 @@ class Server:
         own_store = None if settings.s3_endpoint is None else settings.own_store()
         monitoring = Monitoring(settings, process="serve", instance=f"{socket.gethostname()}-{os.getpid()}")
         self._folder.open()
-        secrets = SecretBox.open(settings.data_folder)
         with ExitStack() as running:
             database = Database(settings.database_url)
             running.callback(database.close)
+            secrets = _secrets(settings, database)
             key = _prepare(settings, database, secrets)
             work = WorkQueue(database)
             running.callback(work.close)
@@ -161,6 +160,24 @@ def _app(  # noqa: PLR0913, PLR0917 - what an application is made of
         status=monitoring.pages(readiness),
         observers=monitoring.request_observers(operations),
     )
+
+
+def _secrets(settings: Settings, database: "Database") -> "SecretBox":
+    """The sealing key; keys are made only for a database without access keys: any other has a keys folder already.
+
+    Raises:
+        StateError: The keys folder is not the database's, or is incomplete. Nothing has been made or changed.
+    """
+    from edgepack.keys.sealing import SecretBox
+    from edgepack.keys.signing import load_signer
+    from edgepack.service.credentials import has_keys, require_keys_of
+
+    if not has_keys(database):
+        return SecretBox.open(settings.data_folder)
+    secrets = SecretBox.load(settings.data_folder)
+    require_keys_of(database, secrets)
+    load_signer(settings.data_folder)
+    return secrets
 
 
 def _prepare(settings: Settings, database: "Database", secrets: "SecretBox") -> tuple[str, str]:

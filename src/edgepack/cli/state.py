@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,6 +107,31 @@ class DataFolder:
             raise NoServerError(f"No server has been started with the data folder {self.path}.") from error
         except (OSError, msgspec.DecodeError) as error:
             raise StateError(f"Cannot read {path}: {error}.") from error
+
+
+@contextmanager
+def existing_database(settings: Settings) -> Iterator["Database"]:
+    """The database of the settings, else of the server that was started with the data folder; it is never made.
+
+    Raises:
+        NoServerError: There is none.
+    """
+    from edgepack.database.engine import Database
+
+    try:
+        of_server = DataFolder(settings.data_folder).read_endpoints().database
+    except NoServerError:
+        of_server = None
+    database = Database(settings.database or of_server or settings.database_url)
+    try:
+        if database.is_sqlite and not Path(str(database.url.database)).is_file():  # which opening it would make
+            raise NoServerError(
+                f"There is no database at {database.url.database}.",
+                advice="Name the server's data folder with --data, or its database with --database.",
+            )
+        yield database
+    finally:
+        database.close()
 
 
 def open_store(settings: Settings, database: "Database") -> "ObjectStore":

@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from edgepack.errors import StateError
@@ -112,9 +112,15 @@ def unavailable() -> Iterator[None]:
     except (InterfaceError, OperationalError, PoolTimeoutError, sqlite3.OperationalError) as error:
         raise unavailable_because(error) from error
     except DBAPIError as error:
-        if not error.connection_invalidated:
+        if not (error.connection_invalidated or _is_no_statement_s_fault(error)):
             raise
         raise unavailable_because(error) from error
+
+
+def _is_no_statement_s_fault(error: DBAPIError) -> bool:
+    """A file that is no database, or an option of the URL that the driver does not know."""
+    is_damaged = type(error) is DatabaseError
+    return is_damaged or (isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", "") is None)
 
 
 def unavailable_because(error: Exception) -> DatabaseUnavailableError:
@@ -126,7 +132,7 @@ def unavailable_because(error: Exception) -> DatabaseUnavailableError:
 def _driver_url(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError) as error:
         raise DatabaseUnavailableError("The database setting is not a URL.") from error
     if parsed.drivername in {"postgresql", "postgres"}:
         parsed = parsed.set(drivername="postgresql+psycopg")

@@ -146,10 +146,12 @@ def _number(version: str) -> int:
 
 def _without_password(url: sa.URL) -> str:
     # Command lines are public.
-    bare = sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+    query = {name: value for name, value in url.query.items() if name != "password"}
+    bare = sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database, query)
     return bare.render_as_string(hide_password=False)
 
 
 def _environment(url: sa.URL, environ: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in environ.items() if not name.startswith("EDGEPACK_")}
-    return kept if url.password is None else kept | {"PGPASSWORD": str(url.password)}
+    password = url.query.get("password") if url.password is None else url.password
+    return kept if password is None else kept | {"PGPASSWORD": str(password)}

@@ -4,6 +4,7 @@ from edgepack.database import access_keys
 from edgepack.database.accounts import lock_account
 from edgepack.database.engine import Database
 from edgepack.database.records import MICROSECONDS, AccessKey
+from edgepack.database.revision import revision_of
 from edgepack.errors import StateError
 from edgepack.keys.access_keys import new_access_key, new_user_id
 from edgepack.keys.sealing import SecretBox
@@ -66,6 +67,16 @@ def long_term_keys(database: Database, secrets: SecretBox) -> list[tuple[str, st
     """The id and secret of every access key that does not end by itself, of all accounts."""
     with database.read() as connection:
         return [(key.access_key_id, _secret(secrets, key).decode()) for key in access_keys.long_term(connection)]
+
+
+def has_keys(database: Database) -> bool:
+    """Whether the database has an access key of anybody; an empty one has not even the table.
+
+    Raises:
+        DatabaseUnavailableError: It cannot be reached.
+    """
+    with database.read() as connection:
+        return revision_of(connection) is not None and bool(access_keys.long_term(connection))
 
 
 def require_keys_of(database: Database, secrets: SecretBox) -> None:

@@ -91,10 +91,12 @@ def fault_of(error: Exception, request_id: bytes) -> Fault:
         status = STATUS_BY_CODE.get(error.code, BAD_REQUEST)
         return Fault(status, error.code, error.diagnostics(), retry=isinstance(error, ThrottlingError))
     reference = request_id.decode()
-    _log.error("request %s failed", reference, exc_info=error)
     where = f"Its operator finds the cause in the log under {reference}."
     if isinstance(error, StateError) and error.code == UNAVAILABLE:
+        # One line: whoever asks while the database is away, and asks again, must not fill the disk with tracebacks.
+        _log.error("request %s failed: %s", reference, error.message)
         return Fault(SERVICE_UNAVAILABLE, UNAVAILABLE, f"The server cannot do this at the moment. {where}", retry=True)
+    _log.error("request %s failed", reference, exc_info=error)
     return Fault(INTERNAL_FAILURE, "InternalFailure", f"The server failed on this request. {where}")
 
 
