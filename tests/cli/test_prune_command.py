@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from cli.running import edgepack
+from edgepack.cli.state import DataFolder, Endpoints
 from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database
 from edgepack.database.migrate import upgrade
+from postgres import PostgresServer
 from rows import packaging_row
 
 
@@ -48,3 +51,37 @@ def test_an_age_that_is_none_is_a_usage_error(folder: Path, age: str) -> None:
 
 def test_an_age_is_required(folder: Path) -> None:
     assert "--older-than" in edgepack("prune", "--data", "data", folder=folder, code=2).stderr
+
+
+def test_it_makes_no_database(tmp_path: Path) -> None:
+    told = edgepack("prune", "--data", "data", "--older-than", "30d", "--dry-run", folder=tmp_path, code=1).stderr
+    assert "There is no database at" in told
+    assert "--data" in told
+    assert not (tmp_path / "data").exists()
+
+
+def test_it_migrates_none(postgres: PostgresServer, tmp_path: Path) -> None:
+    url = postgres.new_database()
+    prune = ("prune", "--data", "data", "--database", url, "--older-than", "30d")
+    assert "has no tables of edgepack's" in edgepack(*prune, folder=tmp_path, code=1).stderr
+    database = Database(url)
+    with database.read() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+    database.close()
+
+
+def test_it_looks_at_the_database_that_the_server_used(postgres: PostgresServer, tmp_path: Path) -> None:
+    url = postgres.new_database()
+    database = Database(url)
+    upgrade(database)
+    with database.write() as connection:
+        edge_packaging_jobs.insert(connection, packaging_row("a", status="FAILED"))
+    database.close()
+    data = DataFolder(tmp_path / "data")
+    data.path.mkdir()
+    data.write_endpoints(
+        Endpoints(api="http://a", s3="http://b", kms="http://c", region="us-east-1", account_id="1", database=url)
+    )
+    told = edgepack("prune", "--data", "data", "--older-than", "30d", folder=tmp_path).stdout
+    assert told.startswith("forgot 1 edge packaging job ")
+    assert not (tmp_path / "data" / "edgepack.db").exists()

@@ -7,11 +7,15 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from driving import compiled, create_packaging, describe_packaging
 from edgepack.cli.children import MAX_RESTART_SECONDS, RESTART_SECONDS, SETTLED_SECONDS, RestartPause
+from edgepack.database.engine import Database
+from edgepack.database.schema import access_keys
 from edgepack.tether import tied
 from harness import EDGEPACK, RunningServer, start_server, wait_for
 
@@ -35,6 +39,9 @@ def edgepack(*arguments: str, **environment: str) -> "subprocess.CompletedProces
         (["--s3-endpoint", "http://[::1"], {}, "'s3_endpoint' is 'http://[::1'"),
         (["--s3-endpoint", "http://127.0.0.1:1"], {}, "needs its access key"),
         (["--kms-endpoint", "bogus"], {}, "'kms_endpoint' is 'bogus'"),
+        (["--s3-endpoint", "http://somebody:pw@store"], {}, "'s3_endpoint' has a user or password in it"),
+        ([], {"EDGEPACK_DATABASE": ""}, "'database' is empty"),
+        ([], {"EDGEPACK_S3_SECRET_ACCESS_KEY": ""}, "'s3_secret_access_key' is empty"),
         ([], {"EDGEPACK_PROT": "1"}, "Unknown setting 'prot'"),
     ],
 )
@@ -54,6 +61,8 @@ def test_a_setting_that_cannot_be_is_a_usage_error(
         (["--database", "mysql://x/y"], "'mysql' is not supported"),
         (["--database", "sqlite://"], "names no file"),
         (["--database", "postgresql://nobody@127.0.0.1:1/none"], "The database failed"),
+        (["--database", "postgresql://nobody@127.0.0.1:port/none"], "is not a URL"),
+        (["--database", "postgresql://nobody@127.0.0.1:1/none?bogus=1"], "The database failed"),
         (["--weed", "/no/such/weed"], "/no/such/weed is not a program"),
         (["--host", "300.1.1.1"], "Give an address of this machine with --host"),
         (["--s3-endpoint", "http://127.0.0.1:1", "--s3-access-key-id", "a"], "http://127.0.0.1:1 cannot be reached"),
@@ -67,6 +76,40 @@ def test_what_cannot_be_reached_or_found_ends_the_start(tmp_path: Path, flags: l
     assert (done.returncode, done.stdout) == (1, "")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_no_database_ends_the_start_and_stays(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "edgepack.db"
+    file.parent.mkdir(mode=0o700)
+    file.write_bytes(b"no database" * 1000)
+    done = edgepack("serve", "--data", str(tmp_path / "data"), "--port", "0", "--s3-port", "0")
+    assert done.returncode == 1
+    assert "file is not a database" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert file.read_bytes() == b"no database" * 1000
+
+
+def test_a_server_without_the_keys_of_its_database_makes_none(server: RunningServer, tmp_path: Path) -> None:
+    """They would be another root's, and the access keys in the database could not be opened by them."""
+    database = f"sqlite:///{server.data / 'edgepack.db'}"
+    bare, other = tmp_path / "bare", tmp_path / "other"
+    subprocess.run([*EDGEPACK, "keys", "create", "--data", str(other)], check=True, capture_output=True)
+    for folder in (bare, other):
+        flags = ("--port", "0", "--s3-port", "0", "--account-id", "222222222222", "--workers", "0")
+        done = edgepack("serve", "--data", str(folder), *flags, EDGEPACK_DATABASE=database)
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr
+        assert "copy it from the server that was started first" in done.stderr
+    assert not (bare / "keys").exists() or not list((bare / "keys").glob("*.pem"))
+    assert "222222222222" not in {key["account_id"] for key in access_keys_of(server)}
+
+
+def access_keys_of(server: RunningServer) -> list[dict[str, Any]]:
+    opened = Database(f"sqlite:///{server.data / 'edgepack.db'}")
+    try:
+        with opened.read() as connection:
+            return [dict(row) for row in connection.execute(sa.select(access_keys)).mappings()]
+    finally:
+        opened.close()
 
 
 def test_a_port_that_is_taken_ends_the_start_before_anything_is_started(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from edgepack.database.edge_packaging_jobs import edge_packaging_jobs
 from edgepack.database.engine import Database, DatabaseUnavailableError
 from edgepack.database.migrate import alembic_config, upgrade
 from edgepack.database.point_reads import PointRead
-from edgepack.database.revision import REVISION, REVISIONS, require_current, revision_of
+from edgepack.database.revision import REVISION, REVISIONS, SchemaError, require_current, revision_of
 from edgepack.jobs import lifecycle
+from postgres import PostgresServer
 from rows import packaging_row
 
 
@@ -188,3 +189,14 @@ def test_the_revisions_are_those_of_the_migrations(database: Database) -> None:
     with database.read() as connection:
         assert revision_of(connection) == REVISION
     require_current(database)
+
+
+def test_a_role_that_may_make_no_tables_is_told_so(postgres: PostgresServer) -> None:
+    url = postgres.new_database()
+    role = f"reader_{url.rpartition('_')[2][:8]}"
+    postgres.execute(f"CREATE ROLE {role} LOGIN")
+    database = Database(url.replace("postgres@", f"{role}@"))
+    with pytest.raises(SchemaError, match="may not make tables") as raised:
+        upgrade(database)
+    assert "owner" in raised.value.advice
+    database.close()

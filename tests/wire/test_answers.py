@@ -100,6 +100,7 @@ def test_an_error_of_the_server_s_is_logged_and_not_told(
     assert b"the secret of it" not in answer.body
     assert "the secret of it" in caplog.text
     assert answer.headers["x-amzn-requestid"] in caplog.text
+    assert ("Traceback" in caplog.text) == (status == 500)
     assert answer.headers["x-amzn-requestid"] in answer.json["message"]
 
 
