@@ -73,8 +73,6 @@ WRITTEN_OTHERWISE = {
     "objects/embedded.py EmbeddedStore._configure": "commands for the store's shell, which reads them at once",
     "objects/weed_process.py TetheredProcess._keep": "what the store says",
     "objects/weed_process.py lock_folder": "a lock",
-    "runtime/loading.py load": "a model on a device, unpacked anew each time",
-    "runtime/unpacking.py _Folder.begin": "the same",
 }
 """Every place in the code that opens a file for writing and is not `durable.write_file`, and why it need not be."""
 
