@@ -341,6 +341,39 @@ def test_an_inventory_that_does_not_fit_is_refused(folder: Path, inventory: dict
     assert nothing_restored(folder)
 
 
+def without_keys(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    found[:] = [each for each in found if not each[0].name.startswith("keys/")]
+
+
+def with_no_database(found: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    found[0] = (found[0][0], b"no database")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"), [(without_keys, "holds no keys"), (with_no_database, "is damaged: file is not a database")]
+)
+def test_what_no_server_can_be_made_of_is_not_restored(
+    folder: Path, change: Callable[[list[tuple[tarfile.TarInfo, bytes]]], None], says: str
+) -> None:
+    assert says in restore(folder, source=rewritten(folder, change), code=1).stderr
+    assert nothing_restored(folder)
+
+
+def test_a_database_that_is_not_in_the_backup_is_not_restored_into(folder: Path, postgres: PostgresServer) -> None:
+    edgepack("backup", "--data", "data", "--without-database", "--out", "keys.tar", folder=folder)
+    told = restore(folder, "--database", postgres.new_database(), source="keys.tar", code=2).stderr
+    assert "holds no database" in told
+    assert nothing_restored(folder)
+
+
+def test_what_an_inventory_says_is_shown_as_text_and_quoted(folder: Path) -> None:
+    hostile = {"region": "us-east-1; rm -rf ~", "made_at": "now\n\x1b[2Jrestored"}
+    told = restore(folder, source=rewritten(folder, lambda _: None, **hostile)).stdout
+    assert "--region 'us-east-1; rm -rf ~'" in told
+    assert "\x1b" not in told
+    assert len(told.splitlines()) == 3
+
+
 def test_the_same_archive_unchanged_is_restored(folder: Path) -> None:
     restore(folder, source=rewritten(folder, lambda _: None))
     assert "keys/root.pem" in tree(folder / "new")

@@ -20,6 +20,7 @@ from edgepack.cli.streams import FileAccessError, files, opened, path_shown, siz
 from edgepack.cli.terminal import printable, reporting, telling
 from edgepack.durable import SECRET_FOLDER_MODE, sync_folder
 from edgepack.errors import StateError
+from edgepack.keys.folder import KEYS_FOLDER
 from edgepack.settings import DEFAULT_ACCOUNT_ID, DEFAULT_REGION, SettingsError
 
 DATABASE_ADVICE = "Name an empty PostgreSQL database with --database."
@@ -58,6 +59,7 @@ def restore_command(*, source: str, data: str | None, database: str | None, as_j
             )
             inventory = reader.unpack()
         _check_schema(inventory)
+        _check_whole(inventory, restored, settings.database)
         _restore_postgres(restored / form.POSTGRES_DUMP, settings.database)
         _put_in_place(restored, folder)
     _tell(inventory, folder, as_json=as_json)
@@ -141,6 +143,22 @@ def _check_schema(inventory: Inventory) -> None:
             f"The backup's database has a schema ({inventory.schema}) that this edgepack does not know.",
             advice=f"Restore it with edgepack {inventory.edgepack}, which made it, or a newer one.",
         )
+
+
+def _check_whole(inventory: Inventory, restored: Path, url: str | None) -> None:
+    """See that a server can be made of it, and that a database that was named is of use."""
+    from edgepack.database.snapshots import require_sound
+    from edgepack.keys.sealing import SEALING_KEY
+
+    if f"{KEYS_FOLDER}/{SEALING_KEY}" not in inventory.files:
+        raise BackupError("The backup holds no keys: no server can be made of it.")
+    if url is not None and inventory.database == "left out":
+        raise SettingsError(
+            "The backup holds no database.",
+            advice="Leave --database out, and restore the database by its own means.",
+        )
+    if (restored / form.SQLITE_FILE).exists():
+        require_sound(restored / form.SQLITE_FILE)
 
 
 def _restore_postgres(dump: Path, url: str | None) -> None:

@@ -56,12 +56,29 @@ def copy_sqlite(source: Path, target: Path) -> None:
             with closing(sqlite3.connect(target)) as copy:
                 opened.backup(copy)
                 copy.execute("PRAGMA journal_mode=DELETE")
-                (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     except (sqlite3.Error, OSError) as error:
         raise unavailable_because(error) from error
+    require_sound(target, called=source)
+
+
+def require_sound(file: Path, *, called: Path | None = None) -> None:
+    """See that a file is a SQLite database in which nothing is broken; it is not written to.
+
+    Args:
+        file: The file.
+        called: What it is a copy of, for the message.
+
+    Raises:
+        DatabaseUnavailableError: It is none, or something is broken.
+    """
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True)) as opened:
+            (verdict,) = opened.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        verdict = error
     if verdict != "ok":
         raise DatabaseUnavailableError(
-            f"The database {source} is damaged: {verdict}.", advice="Restore the last good backup."
+            f"The database {called or file} is damaged: {verdict}.", advice="Restore the last good backup."
         )
 
 
