@@ -103,6 +103,21 @@ def test_a_server_without_the_keys_of_its_database_makes_none(server: RunningSer
     assert "222222222222" not in {key["account_id"] for key in access_keys_of(server)}
 
 
+@pytest.mark.parametrize(
+    ("service", "says"), [("S3", "does not accept the access key"), ("SAGEMAKER", "--s3-endpoint")]
+)
+def test_a_worker_whose_store_does_not_know_it_takes_no_job(server: RunningServer, service: str, says: str) -> None:
+    """Each would fail at once, and it would be the first to take the next one."""
+    store = {
+        "EDGEPACK_S3_ENDPOINT": server.environment[f"AWS_ENDPOINT_URL_{service}"],
+        "EDGEPACK_S3_ACCESS_KEY_ID": server.environment["AWS_ACCESS_KEY_ID"],
+        "EDGEPACK_S3_SECRET_ACCESS_KEY": "another",
+    }
+    done = edgepack("worker", "--data", str(server.data), **store)
+    assert done.returncode == 1
+    assert says in done.stderr
+
+
 def access_keys_of(server: RunningServer) -> list[dict[str, Any]]:
     opened = Database(f"sqlite:///{server.data / 'edgepack.db'}")
     try:

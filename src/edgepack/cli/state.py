@@ -152,7 +152,9 @@ def open_store(settings: Settings, database: "Database") -> "ObjectStore":
         settings.own_store() if server is None else _store_of(server, settings, database)
     )
     require_reachable(endpoint)
-    return ObjectStore(endpoint=endpoint, region=settings.region, access_key=access_key_id, secret_key=secret)
+    store = ObjectStore(endpoint=endpoint, region=settings.region, access_key=access_key_id, secret_key=secret)
+    store.require_known()
+    return store
 
 
 def _store_of(server: Endpoints, settings: Settings, database: "Database") -> tuple[str, tuple[str, str]]:

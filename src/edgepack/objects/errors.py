@@ -4,9 +4,10 @@ Every error of botocore, and of the connections under it, becomes one of these b
 says whether the same work, begun anew, may succeed later without anybody changing anything.
 """
 
-from typing import ClassVar, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
-from edgepack.errors import StoreError
+from edgepack.errors import StateError, StoreError
 from edgepack.objects.address import S3Address
 
 
@@ -128,6 +129,9 @@ _BY_CODE: Final[dict[str, type[ObjectStoreError]]] = {
 }
 """https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what other S3 servers say when full."""
 
+UNKNOWN_KEY: Final = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"})
+ENDPOINT_ADVICE: Final = "Check --s3-endpoint."
+
 KEY_TROUBLE: Final = "InternalError"
 """What SeaweedFS answers, every time, when it has no KMS or does not find the key."""
 
@@ -184,3 +188,23 @@ def translate(error: Exception, address: S3Address, action: str, *, kms_key_id: 
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0].rstrip(".")
+
+
+def require_s3_answer(answer: Mapping[str, Any]) -> None:
+    """Judge a store by how it refused to list its buckets: every S3 server says why, in XML.
+
+    Args:
+        answer: botocore's view of the answer.
+
+    Raises:
+        StateError: It does not know the access key, its secret is another one, or this is no S3 server.
+    """
+    code = str(answer.get("Error", {}).get("Code", ""))
+    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in UNKNOWN_KEY:
+        raise StateError(
+            f"The object store does not accept the access key: {code}.",
+            advice="Check --s3-access-key-id and EDGEPACK_S3_SECRET_ACCESS_KEY.",
+        )
+    if status < _FIRST_SERVER_ERROR and (code.isdigit() or not code):
+        raise StateError(f"The S3 endpoint does not answer as an S3 server does ({status}).", advice=ENDPOINT_ADVICE)

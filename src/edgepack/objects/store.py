@@ -5,9 +5,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgepack.errors import StateError
 from edgepack.objects.address import S3Address
 from edgepack.objects.client import Connection, make_clients, translated
-from edgepack.objects.errors import BucketNotFoundError, ObjectChangedError, ObjectNotFoundError
+from edgepack.objects.errors import (
+    ENDPOINT_ADVICE,
+    BucketNotFoundError,
+    ObjectChangedError,
+    ObjectNotFoundError,
+    require_s3_answer,
+)
 from edgepack.objects.info import Mark, ObjectInfo, info_from_head
 from edgepack.objects.reading import read_range, stream_ranges
 from edgepack.objects.upload import Upload, abort_upload, begin_upload
@@ -52,6 +59,23 @@ class ObjectStore:
 
     def __repr__(self) -> str:
         return f"ObjectStore({self.connection.endpoint or 'AWS'}, {self.connection.region})"
+
+    def require_known(self) -> None:
+        """See that this is an S3 store and knows the access key, before jobs are taken that would all fail.
+
+        What the key may do is each job's to find out, and a store that is unavailable is not judged.
+
+        Raises:
+            StateError: It is none, or does not know the key.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - costly, see make_clients
+
+        try:
+            self._client.list_buckets()
+        except ClientError as error:
+            require_s3_answer(error.response)
+        except BotoCoreError as error:
+            raise StateError(f"The S3 endpoint cannot be asked: {error}", advice=ENDPOINT_ADVICE) from error
 
     def can_copy_from(self, other: "ObjectStore", source: ObjectInfo, *, kms_key_id: str | None) -> bool:
         """Whether this store can copy `source` by itself: it is the same store, asked by the same user.
