@@ -21,6 +21,7 @@ from edgepack.objects import embedded
 from edgepack.objects.address import S3Address
 from edgepack.objects.embedded import EmbeddedStore
 from edgepack.objects.ports import draw_ports, is_free
+from edgepack.objects.weed_settings import Ports
 from stores import RunningStore, new_credential, running_store
 
 KEEPER = """
@@ -112,6 +113,23 @@ def test_objects_and_ports_are_there_after_a_restart_and_a_crash(tmp_path: Path)
     assert not store.alive
     assert store.process_id is None
     store.stop()
+
+
+def test_settings_that_it_cannot_take_yet_are_given_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was seen to fail after a crash: its files were not known to it yet."""
+    given, configure = [], EmbeddedStore._configure
+
+    def failing_first(self: EmbeddedStore, program: str, ports: Ports) -> "subprocess.Popen[bytes]":
+        given.append(program)
+        if len(given) > 1:
+            return configure(self, program, ports)
+        return subprocess.Popen(["echo", "error: read /etc/seaweedfs/filer.conf"], stdout=subprocess.PIPE)
+
+    monkeypatch.setattr(EmbeddedStore, "_configure", failing_first)
+    store = EmbeddedStore(tmp_path / "store", port=0, credentials=[new_credential()])
+    store.start()
+    store.stop()
+    assert len(given) == 2
 
 
 def wait_until(ready: Callable[[], bool], seconds: float = 30.0) -> None:

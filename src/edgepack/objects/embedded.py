@@ -38,6 +38,12 @@ STOP_SECONDS: Final = 20.0
 LOCK_SECONDS: Final = 25.0
 """How long to wait for a predecessor on the same folder that is still closing its files."""
 
+CONFIGURE_AGAIN_SECONDS: Final = 0.2
+"""Between two tries to have the store take its settings; each try takes longer than that."""
+
+FSYNC_TAKEN: Final = (b'"fsync":  true', b'"fsync": true')
+"""What the store's shell prints once they have been."""
+
 STARTS: Final = 4
 """Tries with new helper ports when somebody takes one between the choice and its use."""
 
@@ -144,7 +150,7 @@ class EmbeddedStore:
             with self._configure(program, ports) as shell:
                 try:
                     self._wait(lambda: self._answers(self._credentials[0]), "S3")
-                    self._check_configured(shell)
+                    self._see_configured(program, ports, shell)
                 except BaseException:
                     shell.kill()  # without a store it would try for ever to reach one
                     raise
@@ -175,15 +181,21 @@ class EmbeddedStore:
                 stderr=subprocess.STDOUT,
             )
 
-    def _check_configured(self, shell: "subprocess.Popen[bytes]") -> None:
-        try:
-            said, _ = shell.communicate(timeout=START_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise StateError("The embedded store's shell did not end.") from None
-        if b'"fsync":  true' not in said and b'"fsync": true' not in said:
-            raise StateError(
-                f"The embedded store did not take its settings: {said[-LOG_TAIL_BYTES:].decode(errors='replace')}"
-            )
+    def _see_configured(self, program: str, ports: Ports, shell: "subprocess.Popen[bytes]") -> None:
+        """Wait until the store has taken its settings, and with them can read what it holds.
+
+        After a crash its parts may not know of each other's files yet: the settings lie in one of them.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        said = _said_by(shell)
+        while not any(taken in said for taken in FSYNC_TAKEN):
+            if not self.alive or time.monotonic() > deadline:
+                raise StateError(
+                    f"The embedded store did not take its settings: {said[-LOG_TAIL_BYTES:].decode(errors='replace')}"
+                )
+            time.sleep(CONFIGURE_AGAIN_SECONDS)
+            with self._configure(program, ports) as again:
+                said = _said_by(again)
 
     def _wait(self, ready: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -195,6 +207,14 @@ class EmbeddedStore:
                     f"The embedded store did not bring up {what} in {START_SECONDS:.0f} s. {self._folder.log_tail()}"
                 )
             time.sleep(POLL_SECONDS)
+
+
+def _said_by(shell: "subprocess.Popen[bytes]") -> bytes:
+    try:
+        return shell.communicate(timeout=START_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        shell.kill()
+        raise StateError("The embedded store's shell did not end.") from None
 
 
 def find_weed() -> Path:
