@@ -40,9 +40,13 @@ def server(tmp_path: Path, server_database: str | None) -> Iterator[RunningServe
 
 
 @contextlib.contextmanager
-def behind(gate: Gate) -> Iterator[None]:
-    """Whatever the block does, nothing waits at the gate after it."""
+def held_up(server: RunningServer, proxy: S3Proxy) -> Iterator[None]:
+    """The job `under-way` waits at a gate for the time of the block, and whatever that does, not after it."""
+    compiled(server, "source", compiled_archive())
+    gate = Gate(proxy)
     try:
+        create_packaging(server, "under-way", "source")
+        assert gate.arrived.wait(60)
         yield
     finally:
         gate.open.set()
@@ -62,11 +66,7 @@ def attempts_and_deaths(server: RunningServer, name: str) -> tuple[int, int]:
 def test_a_job_that_ends_soon_is_finished_by_the_worker_that_stops(server: RunningServer, tmp_path: Path) -> None:
     with proxied(server.environment["AWS_ENDPOINT_URL_S3"]) as proxy:
         with worker_beside(server, tmp_path / "log", "--drain-seconds", "60", store=proxy.endpoint) as worker:
-            compiled(server, "source", compiled_archive())
-            gate = Gate(proxy)
-            with behind(gate):
-                create_packaging(server, "under-way", "source")
-                assert gate.arrived.wait(60)
+            with held_up(server, proxy):
                 worker.terminate()
                 create_packaging(server, "next", "source")
             found = wait_for(lambda: describe_packaging(server, "under-way"), "EdgePackagingJobStatus")
@@ -81,17 +81,15 @@ def test_a_job_that_does_not_end_soon_is_handed_over(
     server: RunningServer, tmp_path: Path, drain_seconds: str, signals: int
 ) -> None:
     with proxied(server.environment["AWS_ENDPOINT_URL_S3"]) as proxy:
-        with worker_beside(server, tmp_path / "log", "--drain-seconds", drain_seconds, store=proxy.endpoint) as worker:
-            compiled(server, "source", compiled_archive())
-            gate = Gate(proxy)
-            with behind(gate):
-                create_packaging(server, "under-way", "source")
-                assert gate.arrived.wait(60)
-                worker.terminate()
-                if signals > 1:
-                    wait_until_told(tmp_path / "log", "jobs that are under way may go on")
-                    worker.send_signal(signal.SIGINT)
-                assert worker.wait(30) == 0
+        with (
+            worker_beside(server, tmp_path / "log", "--drain-seconds", drain_seconds, store=proxy.endpoint) as worker,
+            held_up(server, proxy),
+        ):
+            worker.terminate()
+            if signals > 1:
+                wait_until_told(tmp_path / "log", "jobs that are under way may go on")
+                worker.send_signal(signal.SIGINT)
+            assert worker.wait(30) == 0
         with worker_beside(server, tmp_path / "log"):
             found = wait_for(lambda: describe_packaging(server, "under-way"), "EdgePackagingJobStatus")
         assert found["EdgePackagingJobStatus"] == "COMPLETED", found

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,37 +24,16 @@ from driving import (
     put,
 )
 from e2e.workers import has_upload, in_progress, location, suspended, workers_of
-from harness import FINAL, RunningServer, start_server, wait_for, worker_beside
-from models import compiled_archive, tar_gz
+from harness import FINAL, RunningServer, wait_for, worker_beside
+from models import compiled_archive
 
 pytestmark = pytest.mark.server
-
-LARGE = 192 << 20
-"""Bytes: enough for a job to be caught in the middle."""
 
 MANY = 100
 STOPPERS = 4
 
 NO_LONGER = "no longer the current one"
 """What a worker says that has come back to a job which is not its own any more."""
-
-
-@pytest.fixture(scope="module")
-def own_server(
-    new_server_database: Callable[[], str | None], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    """A server whose workers may be killed."""
-    folder = tmp_path_factory.mktemp("stop")
-    running = start_server(folder / "data", "--workers", "1", database=new_server_database())
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def large(own_server: RunningServer) -> str:
-    """The name of a model, compiled and not, that takes seconds."""
-    compiled(own_server, "large", tar_gz({"compiled.params": os.urandom(LARGE)}, level=0))
-    return "large"
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,34 +19,13 @@ from driving import (
     packaged,
     put,
 )
-from e2e.workers import in_progress, location, workers_of
+from e2e.workers import LARGE, in_progress, location, workers_of
 from harness import RunningServer, start_server, wait_for
 from models import compiled_archive, onnx_archive, tar_gz
 
 pytestmark = pytest.mark.server
 
-LARGE = 192 << 20
-"""Bytes: enough for a job to be caught in the middle."""
-
 RUNNING = frozenset({"INPROGRESS", "COMPLETED", "FAILED"})
-
-
-@pytest.fixture(scope="module")
-def own_server(
-    new_server_database: Callable[[], str | None], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningServer]:
-    """A server whose workers may be killed."""
-    folder = tmp_path_factory.mktemp("stopping")
-    running = start_server(folder / "data", "--workers", "1", database=new_server_database())
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def large(own_server: RunningServer) -> str:
-    """A compilation job whose artifact takes seconds to package."""
-    compiled(own_server, "large", tar_gz({"compiled.params": os.urandom(LARGE)}, level=0))
-    return "large"
 
 
 def test_stop_while_bytes_flow(own_server: RunningServer, large: str) -> None:

@@ -11,6 +11,9 @@ from typing import Any
 from driving import BUCKET, describe_packaging
 from harness import FINAL, RunningServer
 
+LARGE = 192 << 20
+"""Bytes of a model: enough for a job to be caught in the middle."""
+
 
 def workers_of(server: RunningServer) -> list[int]:
     """Process ids of the server's worker children."""

@@ -103,7 +103,7 @@ def _planned(settings: Settings, stack: ExitStack, *, database: bool, objects: b
     folder = settings.data_folder
     if not (folder / KEYS_FOLDER).is_dir():
         raise NoServerError(f"There are no keys in {path_shown(folder)}: no server has been started with it.")
-    plan = _Plan(settings, _endpoints(folder))
+    plan = _Plan(settings, DataFolder(folder).known_endpoints())
     has_store = settings.s3_endpoint is None and (folder / form.STORE_FOLDER).is_dir()
     if has_store and objects:
         _hold_still(folder, stack)
@@ -117,13 +117,6 @@ def _planned(settings: Settings, stack: ExitStack, *, database: bool, objects: b
     elif plan.objects_at is not None:
         plan.objects = "external"
     return plan
-
-
-def _endpoints(folder: Path) -> Endpoints | None:
-    try:
-        return DataFolder(folder).read_endpoints()
-    except NoServerError:
-        return None
 
 
 def _hold_still(folder: Path, stack: ExitStack) -> None:

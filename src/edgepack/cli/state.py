@@ -108,6 +108,17 @@ class DataFolder:
         except (OSError, msgspec.DecodeError) as error:
             raise StateError(f"Cannot read {path}: {error}.") from error
 
+    def known_endpoints(self) -> Endpoints | None:
+        """The same, or None if no server was ever started with this folder.
+
+        Raises:
+            StateError: The file is damaged.
+        """
+        try:
+            return self.read_endpoints()
+        except NoServerError:
+            return None
+
 
 @contextmanager
 def existing_database(settings: Settings) -> Iterator["Database"]:
@@ -118,11 +129,8 @@ def existing_database(settings: Settings) -> Iterator["Database"]:
     """
     from edgepack.database.engine import Database
 
-    try:
-        of_server = DataFolder(settings.data_folder).read_endpoints().database
-    except NoServerError:
-        of_server = None
-    database = Database(settings.database or of_server or settings.database_url)
+    server = DataFolder(settings.data_folder).known_endpoints()
+    database = Database(settings.database or (server and server.database) or settings.database_url)
     try:
         if database.is_sqlite and not Path(str(database.url.database)).is_file():  # which opening it would make
             raise NoServerError(

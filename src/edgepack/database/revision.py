@@ -36,8 +36,8 @@ def revision_of(connection: Connection) -> str | None:
     return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
 
 
-def refuse_newer(connection: Connection) -> None:
-    """Leave a database alone that a newer edgepack has migrated: there is no way back.
+def refuse_newer(connection: Connection) -> str | None:
+    """The database's revision; one that a newer edgepack has migrated is left alone, as there is no way back.
 
     Raises:
         SchemaError: It has been.
@@ -48,6 +48,7 @@ def refuse_newer(connection: Connection) -> None:
             f"The database has been upgraded by a newer edgepack: its schema is {found}, this one knows {REVISION}.",
             advice="Upgrade this edgepack to the version of the others, or name another database.",
         )
+    return found
 
 
 def require_current(database: Database) -> None:
@@ -58,8 +59,7 @@ def require_current(database: Database) -> None:
         DatabaseUnavailableError: It cannot be reached.
     """
     with database.read() as connection:
-        refuse_newer(connection)
-        found = revision_of(connection)
+        found = refuse_newer(connection)
     if found != REVISION:
         has = "has no tables of edgepack's" if found is None else f"has the schema {found} of an older edgepack"
         raise SchemaError(
